@@ -1,0 +1,155 @@
+//! What a question asks for, and what an answer says about what it left out.
+
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::{LayerIndex, Stored, World};
+use crate::model::{Exclusion, Filter, Geometry, LayerRole, Viewer};
+
+/// The conditions of a spatial question, whatever its shape.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub viewer: &'a Viewer,
+    /// The moment that the answer is for, microseconds since 1970.
+    pub now: i64,
+    pub filter: Option<&'a Filter>,
+    /// The hazard that `unsafe` is judged by; with none, only danger areas in force are.
+    pub hazard: Option<&'a str>,
+    /// Bits of [`Exclusion::bit`] that are not to be left out.
+    pub include: u8,
+    /// Only what meets this geometry.
+    pub inside: Option<&'a Geometry>,
+}
+
+/// One thing that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'w> {
+    pub stored: &'w Stored,
+    pub layer: usize,
+    pub distance_m: f64,
+}
+
+/// One thing that would have been in the answer, and why it isn't.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Left {
+    pub id: Uuid,
+    pub layer: usize,
+    pub reason: Exclusion,
+    pub distance_m: f64,
+}
+
+/// What was left out: the nearest by name, all by number.
+#[derive(Clone, Debug, Default)]
+pub struct Excluded {
+    pub nearest: Vec<Left>,
+    pub counts: [u64; Exclusion::ALL.len()],
+}
+
+impl Excluded {
+    /// How many are named.
+    pub const NAMED_MAX: usize = 100;
+
+    pub fn add(&mut self, left: Left) {
+        self.counts[left.reason as usize] += 1;
+        self.nearest.push(left);
+        if self.nearest.len() >= 4 * Self::NAMED_MAX {
+            self.trim();
+        }
+    }
+    /// Sorts by distance and keeps the nearest.
+    pub fn trim(&mut self) {
+        self.nearest.sort_by(|a, b| a.distance_m.total_cmp(&b.distance_m).then(a.id.cmp(&b.id)));
+        self.nearest.truncate(Self::NAMED_MAX);
+    }
+    pub fn join(&mut self, other: Excluded) {
+        for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
+            *mine += theirs;
+        }
+        self.nearest.extend(other.nearest);
+        self.trim();
+    }
+    /// `[{id, layer, reason}]`.
+    pub fn list_json(&self, world: &World) -> Json {
+        let row = |left: &Left| {
+            let name = world.get(left.layer, &left.id).map(|stored| stored.feature.values[crate::model::layer::system::NAME].to_json());
+            json!({
+                "id": left.id, "layer": world.catalog.layers[left.layer].id, "reason": left.reason.word(),
+                "name": name, "distance_m": left.distance_m,
+            })
+        };
+        Json::Array(self.nearest.iter().map(row).collect())
+    }
+    /// `{closed: n, …}`, only what occurs.
+    pub fn counts_json(&self) -> Json {
+        let counts = Exclusion::ALL.iter().zip(self.counts).filter(|(_, n)| *n > 0);
+        Json::Object(counts.map(|(reason, n)| (reason.word().to_owned(), json!(n))).collect())
+    }
+}
+
+/// What becomes of one candidate.
+pub enum Verdict {
+    Take,
+    /// It doesn't match: not in the answer, not worth a word.
+    Skip,
+    Leave(Exclusion),
+}
+
+/// A question made ready for one layer.
+pub struct Gate<'a> {
+    question: Question<'a>,
+    /// The bits of `excluded` that leave a feature out.
+    mask: u8,
+    hazard_bit: u32,
+    /// Danger areas in force, where being inside one is unsafe.
+    dangers: Vec<&'a Geometry>,
+}
+
+impl<'a> Gate<'a> {
+    pub fn new(world: &'a World, index: &LayerIndex, question: Question<'a>) -> Gate<'a> {
+        let layer = &index.layer;
+        let asks_unsafe = question.include & Exclusion::Unsafe.bit() == 0;
+        // Layers that have rules are what people are sent to: shelters, depots, teams.
+        let recommended = !layer.exclude_rules.is_empty() && !layer.has(LayerRole::DangerArea);
+        let dangers = if asks_unsafe && recommended {
+            world.dangers_at(question.now).filter_map(|stored| stored.feature.geometry.as_ref()).collect()
+        } else {
+            vec![]
+        };
+        let hazard_bit = question.hazard.filter(|_| asks_unsafe).and_then(|kind| world.catalog.hazard_bit(kind)).unwrap_or(0);
+        Gate { question, mask: !question.include, hazard_bit, dangers }
+    }
+
+    /// Judges by the flags alone, without touching the feature; `Take` means that [`Gate::judge`] has to be asked.
+    pub fn glance(&self, excluded: u8, unsafe_for: u32) -> Verdict {
+        let reasons = excluded & self.mask;
+        if reasons == 0 && unsafe_for & self.hazard_bit == 0 {
+            return Verdict::Take;
+        }
+        let first = Exclusion::ALL.into_iter().find(|reason| reasons & reason.bit() != 0);
+        Verdict::Leave(first.unwrap_or(Exclusion::Unsafe))
+    }
+
+    /// Whether nothing beyond the flags needs to be looked at.
+    pub fn is_flags_only(&self) -> bool {
+        self.question.filter.is_none() && self.question.inside.is_none() && self.dangers.is_empty()
+    }
+
+    /// The full verdict on a feature.
+    pub fn judge(&self, stored: &Stored) -> Verdict {
+        if self.question.filter.is_some_and(|filter| !filter.matches(&stored.feature, self.question.hazard)) {
+            return Verdict::Skip;
+        }
+        let geometry = stored.feature.geometry.as_ref();
+        if let Some(inside) = self.question.inside
+            && !geometry.is_some_and(|geometry| inside.intersects(geometry))
+        {
+            return Verdict::Skip;
+        }
+        match self.glance(stored.excluded(), stored.unsafe_for()) {
+            Verdict::Take if geometry.is_some_and(|geometry| self.dangers.iter().any(|area| area.intersects(geometry))) => {
+                Verdict::Leave(Exclusion::Unsafe)
+            }
+            verdict => verdict,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A feature as the world keeps it: with its text, and what questions ask of it, worked out once a version.
+
+use std::sync::Arc;
+
+use crate::model::{Catalog, Exclusion, Feature, Layer, Viewer};
+
+/// One feature version, prepared.
+#[derive(Debug)]
+pub struct Stored {
+    pub feature: Feature,
+    /// The GeoJSON members of the feature without the braces; see [`Feature::write_fragment`].
+    fragment: Box<[u8]>,
+    /// Bits of [`Exclusion::bit`] that hold whatever the hazard is.
+    excluded: u8,
+    /// Bits of [`Catalog::hazard_bit`]: the hazards for which the `unsafe` rule holds.
+    unsafe_for: u32,
+}
+
+impl Stored {
+    pub fn new(catalog: &Catalog, layer: &Layer, feature: Feature) -> Arc<Stored> {
+        let mut fragment = Vec::with_capacity(512);
+        feature.write_fragment(layer, &mut fragment);
+        let (mut excluded, mut unsafe_for) = (0, 0);
+        for (exclusion, rule) in &layer.exclude_rules {
+            if rule.uses_hazard() {
+                for (bit, hazard) in catalog.hazards.iter().enumerate() {
+                    if rule.matches(&feature, Some(&hazard.value)) {
+                        unsafe_for |= 1 << bit;
+                    }
+                }
+            } else if rule.matches(&feature, None) {
+                excluded |= exclusion.bit();
+            }
+        }
+        Arc::new(Stored { feature, fragment: fragment.into_boxed_slice(), excluded, unsafe_for })
+    }
+
+    /// The feature's text for a viewer.
+    pub fn fragment(&self, _viewer: &Viewer) -> &[u8] {
+        // One visibility class yet; others will be written on demand from the same feature.
+        &self.fragment
+    }
+    pub fn excluded(&self) -> u8 {
+        self.excluded
+    }
+    pub fn unsafe_for(&self) -> u32 {
+        self.unsafe_for
+    }
+    pub fn is(&self, exclusion: Exclusion) -> bool {
+        self.excluded & exclusion.bit() != 0
+    }
+}
