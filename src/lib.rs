@@ -1,6 +1,10 @@
-//! Biaotu (标图): an emergency bureau's map server.
+//! Biaotu (标图): an emergency bureau's map server. `ARCHITECTURE.md` tells how a read and a write go through it.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod error;
+pub mod http;
+pub mod live;
 pub mod model;
+pub mod store;
 pub mod world;

@@ -1,0 +1,4 @@
+//! The HTTP faces: one file each. `problem.rs` is the only table of statuses.
+
+pub mod params;
+pub mod problem;
