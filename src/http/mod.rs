@@ -2,3 +2,5 @@
 
 pub mod params;
 pub mod problem;
+pub mod query;
+pub mod viewer;

@@ -76,6 +76,15 @@ impl Sums {
         }
     }
 
+    /// Adds what another gathered.
+    pub fn join(&mut self, other: &Sums) {
+        for (item, total) in other.totals.iter().enumerate() {
+            if let Some((on_hand, reserved)) = *total {
+                self.add(&[Balance { item: item as u32, on_hand, reserved }]);
+            }
+        }
+    }
+
     /// `{ITEM_CODE: {UNIT: {free, on_hand, reserved}}}`.
     pub fn to_json(&self, items: &Items) -> Json {
         let mut sums = serde_json::Map::new();
