@@ -1,15 +1,83 @@
-//! placeholder, replaced by the real one
+//! The system of record: one contract, kept by PostGIS and by a GeoPackage file.
+//!
+//! Every layer of the catalog is a real table with typed columns, open to QGIS, psql and GDAL. Row triggers append each
+//! change, whoever made it, to `biaotu_change_log`; its `seq` is commit order, so a reader that polls `seq > last` never
+//! misses a row.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, watch};
+
 use crate::{
-    error::Result,
-    model::{Change, Committed, Feature, Write},
+    error::{Error, Result},
+    model::{Catalog, Change, Committed, Feature, Write},
 };
-#[async_trait::async_trait]
-pub trait Store: Send + Sync {
-    fn kind(&self) -> &'static str;
-    async fn load(&self, sink: &mut (dyn FnMut(usize, Vec<Feature>) + Send)) -> Result<u64>;
-    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>>;
-    async fn head(&self) -> Result<u64>;
-    async fn write(&self, writes: Vec<Write>, actor: &str) -> Result<Committed>;
-    fn watch(&self) -> tokio::sync::watch::Receiver<u64>;
+
+/// Which store it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    PostGis,
+    GeoPackage,
+}
+
+impl Kind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::PostGis => "postgis",
+            Kind::GeoPackage => "geopackage",
+        }
+    }
+}
+
+/// Some features of one layer, as [`Store::load`] delivers them.
+#[derive(Debug)]
+pub struct Batch {
+    /// The layer's number in the catalog.
+    pub layer: usize,
+    pub features: Vec<Feature>,
+}
+
+/// The contract of both stores. Clone the `Arc` freely: all methods may run at the same time.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    fn kind(&self) -> Kind;
+
+    /// Whether the database answers.
     async fn ping(&self) -> Result<()>;
+
+    /// The last committed `seq`; 0 in a store that never saw a change.
+    async fn head(&self) -> Result<u64>;
+
+    /// Sends everything, as of one snapshot, and returns the `seq` that the snapshot is at.
+    ///
+    /// Ends with an error if the receiver is dropped before the end. Receive in another task: the channel is bounded.
+    async fn load(&self, sink: mpsc::Sender<Batch>) -> Result<u64>;
+
+    /// Up to `limit` changes with `seq > after`, in order.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::LogGap`] if the log no longer reaches back to `after`, or ends before it (a restored backup).
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>>;
+
+    /// One transaction: all writes or none. With more than one write, an error's field starts with `writes[i]`.
+    async fn write(&self, writes: Vec<Write>, actor: &str) -> Result<Committed>;
+
+    /// A receiver whose value changes whenever the store may have changed, by whomever. It only wakes: ask
+    /// [`Store::changes`] what happened.
+    fn watch(&self) -> watch::Receiver<u64>;
+
+    /// Ends background tasks and connections; what is committed stays.
+    async fn close(&self);
+}
+
+/// Opens a store and brings its tables up to the catalog: `postgres://…` is PostGIS, anything else the path of a GeoPackage
+/// file, created if absent.
+///
+/// # Errors
+/// [`crate::error::Code::StoreUnavailable`] where it can't be reached; [`crate::error::Code::DefinitionConflict`] where a table can't follow
+/// its definition without losing something.
+pub async fn open(url_or_path: &str, catalog: Arc<Catalog>) -> Result<Arc<dyn Store>> {
+    let _ = (url_or_path, catalog);
+    Err(Error::unavailable("not built yet"))
 }
