@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     error::{Code, Result},
     model::{Catalog, Change, Feature},
-    store::Store,
+    store::{Batch, Store},
     world::World,
 };
 
@@ -129,7 +129,14 @@ impl Live {
 async fn load(store: &dyn Store, catalog: Arc<Catalog>) -> Result<World> {
     let started = std::time::Instant::now();
     let mut features: Vec<Vec<Feature>> = vec![Vec::new(); catalog.layers.len()];
-    let seq = store.load(&mut |layer, mut batch| features[layer].append(&mut batch)).await?;
+    let (sink, mut batches) = tokio::sync::mpsc::channel::<Batch>(16);
+    let gather = async {
+        while let Some(mut batch) = batches.recv().await {
+            features[batch.layer].append(&mut batch.features);
+        }
+    };
+    let (seq, ()) = tokio::join!(store.load(sink), gather);
+    let seq = seq?;
     let count: usize = features.iter().map(Vec::len).sum();
     let world =
         tokio::task::spawn_blocking(move || World::build(catalog, features, seq, now())).await.map_err(crate::error::Error::internal)?;

@@ -1,6 +1,104 @@
-//! The HTTP faces: one file each. `problem.rs` is the only table of statuses.
+//! The HTTP faces: one file each. `problem.rs` is the only table of statuses; [`router`] lists every face.
 
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    app::App,
+    error::{Code, Error},
+};
+
+pub mod assets;
+pub mod events;
+pub mod health;
+pub mod openapi;
 pub mod params;
 pub mod problem;
 pub mod query;
 pub mod viewer;
+
+/// The largest body that is read, but where a face says otherwise.
+pub const BODY_MAX: usize = 10 * 1024 * 1024;
+
+/// Every route of the server.
+pub fn router(app: Arc<App>) -> Router {
+    health::recorder();
+    let (faces, document) = OpenApiRouter::new().merge(query::routes()).merge(events::routes()).merge(health::routes()).split_for_parts();
+    let document = openapi::complete(document, &app.catalog);
+    faces
+        .route(
+            "/openapi.json",
+            get(move || async move { ([(header::CONTENT_TYPE, "application/vnd.oai.openapi+json;version=3.0")], document) }),
+        )
+        .route("/", get(home))
+        .route("/docs", get(|headers: HeaderMap| async move { page("docs.html", &headers) }))
+        .fallback(missing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(viewer::identify))
+        .layer(middleware::from_fn(observe))
+        .layer(CompressionLayer::new().gzip(true))
+        .layer(CatchPanicLayer::custom(|_| Error::internal("a panic; it has been logged").into_response()))
+        .with_state(app)
+}
+
+async fn home(State(_app): State<Arc<App>>, headers: HeaderMap, _uri: Uri) -> Response {
+    if assets::prefers_html(&headers) {
+        return page("index.html", &headers);
+    }
+    Json(serde_json::json!({})).into_response()
+}
+
+/// A page of the command map, with the headers that keep foreign code out of it.
+fn page(name: &str, request: &HeaderMap) -> Response {
+    const CSP: &str = "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+    let Some(mut response) = assets::file(name, request) else {
+        let remedy = "run make build / 请先运行 make build";
+        return Error::new(Code::NotFound, "page", name, remedy).into_response();
+    };
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
+    response
+}
+
+async fn missing(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if (method == Method::GET || method == Method::HEAD)
+        && let Some(found) = assets::file(uri.path().trim_start_matches('/'), &headers)
+    {
+        return found;
+    }
+    Error::new(Code::NotFound, "path", uri.path(), "/openapi.json lists every path / 所有路径见 /openapi.json").into_response()
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    Error::new(Code::MethodNotAllowed, uri.path(), method, "a method that /openapi.json lists / 见 /openapi.json").into_response()
+}
+
+/// Times every request by its route, and adds the headers that all answers carry.
+async fn observe(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let started = std::time::Instant::now();
+    let method = request.method().clone();
+    let mut response = next.run(request).await;
+    let route = matched.as_ref().map_or("other", MatchedPath::as_str).to_owned();
+    let elapsed = started.elapsed();
+    metrics::histogram!("biaotu_request_seconds", "route" => route.clone(), "method" => method.to_string(), "status" => response.status().as_u16().to_string())
+        .record(elapsed.as_secs_f64());
+    if elapsed > Duration::from_secs(1) && route != "/events" {
+        tracing::warn!(%method, route, seconds = elapsed.as_secs_f64(), "slow request");
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -2,9 +2,14 @@
 
 use std::str::FromStr;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    http::request::Parts,
+};
+use bytes::Bytes;
 use uuid::Uuid;
 
+use super::BODY_MAX;
 use crate::{
     error::{Code, Error, Result},
     model::{Exclusion, Filter, Geometry, Layer, geometry::check_position},
@@ -178,6 +183,31 @@ impl Params {
             Some((name, _)) => Err(Error::new(Code::UnknownParameter, name.as_str(), "", self.known.join(", "))),
         }
     }
+}
+
+/// A request's body, read whole up to [`BODY_MAX`].
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Error;
+    async fn from_request(request: Request, _state: &S) -> Result<Body> {
+        read_body(request.into_body(), BODY_MAX).await.map(Body)
+    }
+}
+
+/// Reads a body up to `max` bytes.
+///
+/// # Errors
+/// [`Code::TooLarge`] beyond, [`Code::InvalidBody`] where the connection broke.
+pub async fn read_body(body: axum::body::Body, max: usize) -> Result<Bytes> {
+    axum::body::to_bytes(body, max).await.map_err(|error| {
+        let limit = std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("limit"));
+        if limit {
+            Error::new(Code::TooLarge, "body", "more than the limit / 超过上限", format!("{} MB", max / 1024 / 1024))
+        } else {
+            Error::new(Code::InvalidBody, "body", error, "a whole body / 完整的请求体")
+        }
+    })
 }
 
 /// `LON,LAT`, checked.

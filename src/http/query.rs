@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Bytes,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
@@ -11,7 +10,7 @@ use axum::{
 use serde_json::{Map, Value as Json, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::params::{Params, parse_area, parse_json, parse_position};
+use super::params::{Body, Params, parse_area, parse_json, parse_position};
 use crate::{
     app::App,
     error::{Code, Error, Result},
@@ -232,7 +231,7 @@ async fn nearest(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
     ),
     responses((status = 200, description = "answers[], one for each point, and answer", content_type = "application/json"),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
-async fn nearest_batch(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, body: Bytes) -> Result<Response> {
+async fn nearest_batch(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, Body(body): Body) -> Result<Response> {
     let world = app.live.world_owned();
     let hazard = params.hazard(&world)?;
     let asked = nearest_params(&mut params, &world)?;
@@ -391,7 +390,7 @@ async fn within(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params)
     ),
     responses((status = 200, description = "FeatureCollection with answer; distance_m is from the middle of the area", content_type = "application/geo+json"),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
-async fn within_area(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, body: Bytes) -> Result<Response> {
+async fn within_area(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, Body(body): Body) -> Result<Response> {
     let world = app.live.world_owned();
     let hazard = params.hazard(&world)?;
     let asked = within_params(&mut params, &world)?;

@@ -8,7 +8,10 @@ use std::{
 use geo::{Intersects, MapCoords};
 
 use super::{LayerIndex, stored::Stored};
-use crate::model::{Geometry, sphere, sphere::V3};
+use crate::{
+    error::{Code, Error, Result},
+    model::{Geometry, sphere, sphere::V3},
+};
 
 /// A box in degrees. `east` may be above 180 where it crosses the antimeridian.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +23,26 @@ pub struct LonLatBox {
 }
 
 impl LonLatBox {
+    /// Reads `west,south,east,north` in degrees; west above east crosses the antimeridian. Six numbers carry heights, which are dropped.
+    ///
+    /// # Errors
+    /// [`Code::InvalidParameter`] naming `field`.
+    pub fn parse(field: &str, text: &str) -> Result<LonLatBox> {
+        let expected = "west,south,east,north in degrees / 西,南,东,北";
+        let bad = || Error::new(Code::InvalidParameter, field, text, expected);
+        let numbers: Option<Vec<f64>> = text.split(',').map(|n| n.trim().parse::<f64>().ok().filter(|n| n.is_finite())).collect();
+        let [west, south, east, north] = match numbers.as_deref() {
+            Some([w, s, e, n]) | Some([w, s, _, e, n, _]) => [*w, *s, *e, *n],
+            _ => return Err(bad()),
+        };
+        let fits =
+            [west, east].iter().all(|lon| (-180.0..=180.0).contains(lon)) && [south, north].iter().all(|lat| (-90.0..=90.0).contains(lat));
+        if !fits || south > north {
+            return Err(bad());
+        }
+        Ok(LonLatBox { west, south, east: if east < west { east + 360.0 } else { east }, north })
+    }
+
     /// A corner box in ECEF metres that holds the surface inside.
     fn ecef_box(&self) -> (V3, V3) {
         let (mut min, mut max) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
