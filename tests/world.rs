@@ -158,7 +158,9 @@ impl Oracle {
     }
 
     async fn rows(&mut self, sql: &'static str, places: &[(f64, f64)], k: Option<i64>, radii: Option<&[f64]>) -> Vec<Vec<(usize, f64)>> {
-        let query = sqlx::query(sql).bind(places.iter().map(|place| place.0).collect::<Vec<_>>()).bind(places.iter().map(|place| place.1).collect::<Vec<_>>());
+        let query = sqlx::query(sql)
+            .bind(places.iter().map(|place| place.0).collect::<Vec<_>>())
+            .bind(places.iter().map(|place| place.1).collect::<Vec<_>>());
         let query = match (k, radii) {
             (Some(k), _) => query.bind(k),
             (_, radii) => query.bind(radii.unwrap_or_default().to_vec()),
@@ -224,7 +226,9 @@ async fn distances_nearest_and_within_agree_with_postgis_geography() {
         assert_eq!(found.count as usize, found.hits.len());
         let ours: BTreeMap<usize, f64> = found.hits.iter().map(|hit| (number(hit.stored.feature.id), hit.distance_m)).collect();
         let theirs: BTreeMap<usize, f64> = theirs.into_iter().collect();
-        for (n, distance) in ours.iter().filter(|(n, _)| !theirs.contains_key(n)).chain(theirs.iter().filter(|(n, _)| !ours.contains_key(n))) {
+        for (n, distance) in
+            ours.iter().filter(|(n, _)| !theirs.contains_key(n)).chain(theirs.iter().filter(|(n, _)| !ours.contains_key(n)))
+        {
             assert!((distance - radius).abs() <= 2.0 * tolerance(*radius), "{n} at {distance} for radius {radius} from {place:?}");
         }
     }

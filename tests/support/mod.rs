@@ -17,7 +17,8 @@ impl Random {
     /// Seeded by the test's name, and by BIAOTU_SEED where given.
     pub fn seeded(name: &str) -> Random {
         let seed: u64 = std::env::var("BIAOTU_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-        let mut random = Random(name.bytes().fold(seed ^ 0x9E37_79B9_7F4A_7C15, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)));
+        let mut random =
+            Random(name.bytes().fold(seed ^ 0x9E37_79B9_7F4A_7C15, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)));
         random.next();
         random
     }
