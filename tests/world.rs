@@ -66,14 +66,14 @@ pub fn random_geometry(random: &mut Random) -> Geometry {
                 let mut at = Coord { x: lon, y: lat };
                 let mut line = vec![at];
                 for _ in 0..1 + random.below(8) {
-                    at = destination(at.x, at.y, random.between(0.0, 6.28), size * random.between(0.1, 1.0));
+                    at = destination(at.x, at.y, random.between(0.0, std::f64::consts::TAU), size * random.between(0.1, 1.0));
                     line.push(at);
                 }
                 geo::Geometry::LineString(LineString(line))
             }
             4 => geo::Geometry::Polygon(star(random, lon, lat, size)),
             _ => {
-                let away = destination(lon, lat, random.between(0.0, 6.28), size * 2.5);
+                let away = destination(lon, lat, random.between(0.0, std::f64::consts::TAU), size * 2.5);
                 geo::Geometry::MultiPolygon(MultiPolygon(vec![star(random, lon, lat, size), star(random, away.x, away.y, size)]))
             }
         };
@@ -193,7 +193,7 @@ async fn distances_nearest_and_within_agree_with_postgis_geography() {
             0 => somewhere(&mut random),
             _ => {
                 let (lon, lat) = geometries[random.below(geometries.len())].anchor();
-                let near = destination(lon, lat, random.between(0.0, 6.28), 10f64.powf(random.between(0.0, 6.0)));
+                let near = destination(lon, lat, random.between(0.0, std::f64::consts::TAU), 10f64.powf(random.between(0.0, 6.0)));
                 (near.x, near.y)
             }
         })

@@ -25,6 +25,7 @@ pub mod openapi;
 pub mod params;
 pub mod problem;
 pub mod query;
+pub mod tiles;
 pub mod viewer;
 
 /// The largest body that is read, but where a face says otherwise.

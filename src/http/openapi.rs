@@ -12,7 +12,7 @@ pub fn complete(document: OpenApi, catalog: &Catalog) -> String {
         "title": "Biaotu 标图",
         "version": env!("CARGO_PKG_VERSION"),
         "description": "An emergency bureau's map server: registers, spatial questions, tiles and a live stream. / 应急管理一张图服务:登记册、空间查询、瓦片与实时推送。",
-        "license": { "name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later" },
+        "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
     });
     json["servers"] = json!([{ "url": "/" }]);
     let layers: Vec<&str> = catalog.layers.iter().map(|layer| layer.id.as_str()).collect();

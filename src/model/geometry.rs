@@ -138,7 +138,7 @@ impl Geometry {
         Geometry::from_geo(to_geo(&parsed.value)?)
     }
 
-    /// Reads well-known text, as CQL2 uses it.
+    /// The geometry in degrees, for libraries that take it so.
     pub fn to_geo(&self) -> geo::Geometry<f64> {
         match self {
             Geometry::Point { lon, lat } => geo::Geometry::Point(geo::Point::new(*lon, *lat)),
@@ -247,6 +247,17 @@ impl Geometry {
             }
             (Geometry::Shape(a), Geometry::Shape(b)) => a.intersects(b),
         }
+    }
+
+    /// How the geometries lie to each other (DE-9IM), with great-circle edges; `None` where one reaches beyond the other's horizon.
+    pub fn relate(&self, other: &Geometry) -> Option<geo::relate::IntersectionMatrix> {
+        use geo::Relate;
+        let larger = if self.cap().angle >= other.cap().angle { self } else { other };
+        let frame = match larger {
+            Geometry::Point { lon, lat } => Frame::new(sphere::unit(*lon, *lat)),
+            Geometry::Shape(shape) => shape.frame,
+        };
+        Some(map_to(&frame, &self.to_geo())?.relate(&map_to(&frame, &other.to_geo())?))
     }
 
     /// West, south, east, north in degrees; east is above 180 where the geometry crosses the antimeridian.

@@ -20,11 +20,13 @@ pub mod answer;
 pub mod boxes;
 pub mod dossier;
 pub mod index;
+pub mod mvt;
 pub mod nearest;
 pub mod shard;
 pub mod stats;
 pub mod stock;
 pub mod stored;
+pub mod tile;
 pub mod within;
 
 pub use answer::{Excluded, Hit, Left, Question};
