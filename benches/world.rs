@@ -123,7 +123,7 @@ fn bench(c: &mut Criterion) {
     let question = Question { viewer: &viewer, now: 0, filter: None, hazard: None, include: 0, inside: None };
     let asked: Vec<Place> = (0..4_096)
         .map(|_| places[(random.unit() * places.len() as f64) as usize])
-        .map(|(lon, lat)| Place::new(lon + 0.01 * random.normal(), (lat + 0.01 * random.normal()).clamp(18.0, 54.0)))
+        .map(|(lon, lat)| Place::new(lon + 0.003, lat.min(53.9) + 0.003))
         .collect();
     let mut at = 0;
     let mut next = move || {

@@ -91,3 +91,15 @@ pub fn check_listen(listen: SocketAddr) -> Result<()> {
         "an address of this machine only, as 127.0.0.1:8080; reach it from elsewhere by an SSH tunnel / 仅本机地址,远程请用 SSH 隧道";
     Err(Error::new(Code::InvalidConfig, "listen", listen, remedy))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_definitions_are_sound() {
+        let catalog = Catalog::parse(&built_in()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(catalog.layers.len() >= 14);
+        assert!(catalog.hazard_bit("flood").is_some());
+    }
+}
