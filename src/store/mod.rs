@@ -4,13 +4,21 @@
 //! change, whoever made it, to `biaotu_change_log`; its `seq` is commit order, so a reader that polls `seq > last` never
 //! misses a row.
 
+mod ddl;
+mod faults;
+mod geopackage;
+mod postgis;
+mod rows;
+mod sync;
+pub mod wkb;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     model::{Catalog, Change, Committed, Feature, Write},
 };
 
@@ -78,6 +86,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 /// [`crate::error::Code::StoreUnavailable`] where it can't be reached; [`crate::error::Code::DefinitionConflict`] where a table can't follow
 /// its definition without losing something.
 pub async fn open(url_or_path: &str, catalog: Arc<Catalog>) -> Result<Arc<dyn Store>> {
-    let _ = (url_or_path, catalog);
-    Err(Error::unavailable("not built yet"))
+    if url_or_path.starts_with("postgres://") || url_or_path.starts_with("postgresql://") {
+        Ok(Arc::new(postgis::PostGis::open(url_or_path, catalog).await?))
+    } else {
+        Ok(Arc::new(geopackage::GeoPackage::open(url_or_path, catalog).await?))
+    }
 }
