@@ -115,3 +115,30 @@ export function ring(centre: Place, metres: number, steps = 96): [number, number
     return [centre.lon + lon2 / rad, lat2 / rad];
   });
 }
+
+/** A point inside the largest part of an area, for its label: the middle of the widest stretch at half its height. */
+export function labelPlace(geometry: Feature["geometry"]): Place | undefined {
+  if (geometry?.type !== "Polygon" && geometry?.type !== "MultiPolygon") return placeOf({ geometry });
+  const parts = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
+  let best: Place | undefined;
+  let size = -1;
+  for (const rings of parts) {
+    const box = bounds({ type: "Polygon", coordinates: rings });
+    if (!box || (box[2] - box[0]) * (box[3] - box[1]) <= size) continue;
+    size = (box[2] - box[0]) * (box[3] - box[1]);
+    const lat = (box[1] + box[3]) / 2 + 1e-9;
+    const cuts = rings
+      .flatMap((points) => points.slice(1).map((to, i) => [points[i]!, to] as const))
+      .filter(([a, b]) => a[1]! > lat !== b[1]! > lat)
+      .map(([a, b]) => a[0]! + ((lat - a[1]!) / (b[1]! - a[1]!)) * (b[0]! - a[0]!))
+      .sort((a, b) => a - b);
+    let width = -1;
+    for (let i = 0; i + 1 < cuts.length; i += 2) {
+      if (cuts[i + 1]! - cuts[i]! > width) {
+        width = cuts[i + 1]! - cuts[i]!;
+        best = { lon: (cuts[i]! + cuts[i + 1]!) / 2, lat };
+      }
+    }
+  }
+  return best;
+}

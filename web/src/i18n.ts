@@ -14,7 +14,7 @@ export const strings = {
   close: ["关闭", "Close"],
   back: ["返回", "Back"],
   search: ["经度,纬度，或名称、编码", "Longitude, latitude, name or code"],
-  search_short: ["搜索", "Search"],
+  search_short: ["坐标、名称、编码", "Place, name, code"],
   searching: ["正在搜索…", "Searching…"],
   no_match: ["没有名称或编码与“{q}”相符", "No name or code matches “{q}”"],
   coordinate: ["坐标", "Coordinate"],
@@ -105,8 +105,6 @@ export const strings = {
   error_webgl: ["此浏览器无法显示地图", "This browser can't show the map"],
   error_webgl_remedy: ["地图需要 WebGL2：请更新浏览器或打开硬件加速。", "The map needs WebGL2: update the browser or turn on hardware acceleration."],
   bearing: ["北 东北 东 东南 南 西南 西 西北", "N NE E SE S SW W NW"],
-  api: ["接口文档", "API"],
-  keys: ["L 图层 · / 搜索 · Esc 关闭", "L layers · / search · Esc close"],
 } as const satisfies Record<string, readonly [string, string]>;
 
 export type Key = keyof typeof strings;

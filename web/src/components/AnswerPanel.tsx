@@ -105,7 +105,7 @@ function FeatureRow(props: { layer: Definition; feature: Feature; rank?: number 
           <small>{toward()}</small>
         </span>
       </button>
-      <Show when={phone()}>
+      <Show when={phone()} fallback={<Show when={fieldOf(props.layer, "phone")}><span class="icon" /></Show>}>
         {(number) => (
           <a class="icon call" href={`tel:${number()}`} aria-label={t("call", { phone: number() })} title={t("call", { phone: number() })}>
             <Glyph name="phone" />

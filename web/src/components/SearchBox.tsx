@@ -86,8 +86,9 @@ export function SearchBox() {
         aria-controls="found"
         autocomplete="off"
         spellcheck={false}
-        placeholder={t("search")}
+        placeholder={t("search_short")}
         aria-label={t("search")}
+        title={t("search")}
         value={text()}
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={key}

@@ -5,11 +5,11 @@ import "maplibre-gl/dist/maplibre-gl.css";
 import { createEffect, createSignal, getOwner, on, onCleanup, onMount, runWithOwner, Show } from "solid-js";
 import { api, type Feature } from "../api";
 import { hasRole, isDrawn } from "../definitions";
-import { bounds, formatRadius, placeOf, ring } from "../format";
+import { bounds, formatRadius, labelPlace, placeOf, ring } from "../format";
 import type { FeatureRef, Place } from "../permalink";
 import { ask, camera, collections, hidden, hovered, lang, point, radius, setCamera, setSelection, t, theme } from "../state";
 import { picture } from "./icons";
-import { buildStyle, dataSource, isClickable, layerOf } from "./style";
+import { buildStyle, dataSource, isClickable, LABELS, labelsApart, labelSource, layerOf } from "./style";
 
 maplibregl.setWorkerUrl(workerUrl);
 
@@ -62,7 +62,22 @@ export function fitDistrict(animate = true): void {
 export function refreshLayers(layers?: Iterable<string>): void {
   for (const layer of layers ?? collections().map((c) => c.id)) {
     if (map?.getSource(dataSource(layer))) map.refreshTiles(dataSource(layer));
+    void refreshLabels(layer);
   }
+}
+
+async function refreshLabels(layer: string): Promise<void> {
+  const collection = collections().find((one) => one.id === layer);
+  if (!collection || !labelsApart(collection)) return;
+  const answer = await api.items(layer, { limit: LABELS }).catch(() => undefined);
+  if (!answer) return;
+  setData(
+    labelSource(layer),
+    answer.features.flatMap((feature) => {
+      const place = feature.geometry && /Polygon/.test(feature.geometry.type) ? labelPlace(feature.geometry) : undefined;
+      return place ? [spot(feature.properties, place)] : [];
+    }),
+  );
 }
 
 const setData = (source: string, features: GeoJSON.Feature[]) =>
@@ -146,14 +161,15 @@ export default function MapView(props: { found: Feature[] }) {
     });
     view.on("error", ({ error }) => console.warn(error?.message ?? error));
 
-    const terrain = () => {
+    const fill = () => {
+      for (const { id } of collections()) void refreshLabels(id);
       setPlain(!basemap && !tiles);
       if (basemap) setData("basemap", basemap.features);
       else if (!tiles) setData("graticule", graticule(view));
     };
     view.on("load", () => {
       if (!from) fitDistrict(false);
-      terrain();
+      fill();
       setReady(true);
     });
     const keepCamera = () => {
@@ -219,7 +235,7 @@ export default function MapView(props: { found: Feature[] }) {
         const same = now.layers.length === next.layers.length && now.layers.every((layer, i) => layer.id === next.layers[i]!.id);
         if (!same) {
           view.setStyle(next, { diff: true });
-          view.once("idle", terrain);
+          view.once("idle", fill);
           return;
         }
         for (const layer of next.layers) {

@@ -18,7 +18,7 @@ const PALETTE = {
     halo: "rgba(250,249,245,0.92)", graticule: "#dcd8cc", text: "#1c2530", ring: "#1d5fc4", mask: "#1d5fc4", gridText: "#5d5470",
   },
   dark: {
-    land: "#171c22", water: "#10283a", waterLine: "#1d3f57", waterText: "#7fb0cf", minor: "#2a313a", minorCase: "#1d232a",
+    land: "#171c22", water: "#1c3d54", waterLine: "#2b5673", waterText: "#8fc0de", minor: "#2a313a", minorCase: "#1d232a",
     road: "#353e49", roadCase: "#20262e", roadText: "#98a3b0", boundary: "#8878a3", area: "#1b2620", place: "#c9d2dc",
     halo: "rgba(18,23,29,0.92)", graticule: "#252c35", text: "#e9eef4", ring: "#7fb2ff", mask: "#7fb2ff", gridText: "#b3a6cc",
   },
@@ -64,7 +64,93 @@ export const dataSource = (layer: string) => `data:${layer}`;
 export const layerOf = (styleLayer: string): string | undefined => /^data:([^:]+):/.exec(styleLayer)?.[1];
 export const isClickable = (styleLayer: string): boolean => /^data:[^:]+:(symbol|dot|line)$/.test(styleLayer);
 
-function dataLayers(definition: Definition, theme: Theme, visible: boolean): LayerSpecification[] {
+/**
+ * Areas are cut at tile borders, so labels from tiles would repeat. Where they are few enough to be read whole,
+ * each gets one label from a source of its own.
+ */
+export const labelSource = (layer: string) => `label:${layer}`;
+export const LABELS = 1000;
+export const labelsApart = ({ definition, itemCount }: Collection): boolean =>
+  (definition.geometry === "polygon" || definition.geometry === "any") && (itemCount ?? 0) <= LABELS;
+
+function dataLayers(collection: Collection, theme: Theme, visible: boolean): LayerSpecification[] {
+  const { definition } = collection;
+  const c = PALETTE[theme];
+  const source = dataSource(definition.id);
+  const color = colorExpression(definition);
+  const grid = hasRole(definition, "grid");
+  const danger = hasRole(definition, "danger_area");
+  const incident = hasRole(definition, "incident");
+  const minzoom = definition.symbol.min_zoom;
+  const visibility = visible ? ("visible" as const) : ("none" as const);
+  const common = { source, "source-layer": definition.id, minzoom };
+  const layers: LayerSpecification[] = [];
+  const areas = definition.geometry === "polygon" || definition.geometry === "any";
+  const is = (kind: "Point" | "LineString" | "Polygon"): Expression => ["==", ["geometry-type"], kind] as unknown as Expression;
+
+  if (areas && !grid) {
+    layers.push({
+      ...common, id: `${source}:fill`, type: "fill", filter: is("Polygon"), layout: { visibility },
+      paint: { "fill-color": color, "fill-opacity": theme === "dark" ? 0.22 : 0.16 },
+    });
+    if (danger) {
+      layers.push({
+        ...common, id: `${source}:hatch`, type: "fill", filter: is("Polygon"), layout: { visibility },
+        paint: { "fill-pattern": ["concat", "hatch|", color] as Expression, "fill-opacity": 0.75 },
+      });
+    }
+  }
+  if (areas) {
+    const level = fieldOf(definition, "grid_level");
+    const width: Expression | number = level ? (["match", ["to-number", ["get", level.key], 3], 1, 2.4, 2, 1.6, 1] as Expression) : 2;
+    layers.push({
+      ...common, id: `${source}:outline`, type: "line", filter: is("Polygon"), layout: { visibility, "line-join": "round" },
+      paint: {
+        "line-color": grid ? c.boundary : color,
+        "line-width": width,
+        "line-opacity": grid ? 0.7 : 0.95,
+        ...(grid ? { "line-dasharray": [4, 2.5] } : {}),
+      },
+    });
+    // The levels of a grid take turns: each is named at the zoom where its cells fill a part of the screen.
+    const ofLevel = (test: Expression): Expression => ["case", test, label, ""] as unknown as Expression;
+    const number: Expression = ["to-number", ["get", level?.key ?? ""], 3];
+    const text = level
+      ? (["step", ["zoom"], ofLevel(["<=", number, 1]), 9.8, ofLevel(["==", number, 2]), 11.8, ofLevel([">=", number, 3])] as Expression)
+      : label;
+    layers.push({
+      ...(labelsApart(collection) ? { source: labelSource(definition.id), minzoom } : { ...common, filter: is("Polygon") }),
+      id: `${source}:label`, type: "symbol",
+      layout: {
+        visibility, "text-field": text, "text-font": grid ? FONT : FONT_BOLD, "text-size": grid ? zoomed(9, 12, 14, 15) : 13,
+        "text-letter-spacing": grid ? 0.08 : 0, "text-max-width": 9, "text-padding": grid ? 10 : 4, "symbol-sort-key": grid ? 50 : 5,
+      },
+      paint: { "text-color": c.gridText, "text-halo-color": c.halo, "text-halo-width": 1.6, "text-opacity": grid ? 0.9 : 1 },
+    });
+    if (!grid) (layers.at(-1)!.paint as Record<string, unknown>)["text-color"] = c.text;
+  }
+  if (definition.geometry === "line") return 4;
+  if (hasRole(definition, "incident")) return 9;
+  if (fieldOf(definition, "occupied")) return 7;
+  return 5;
+}
+
+export const dataSource = (layer: string) => `data:${layer}`;
+/** Which layer a style layer shows: `data:shelter:symbol`. */
+export const layerOf = (styleLayer: string): string | undefined => /^data:([^:]+):/.exec(styleLayer)?.[1];
+export const isClickable = (styleLayer: string): boolean => /^data:[^:]+:(symbol|dot|line)$/.test(styleLayer);
+
+/**
+ * Areas are cut at tile borders, so labels from tiles would repeat. Where they are few enough to be read whole,
+ * each gets one label from a source of its own.
+ */
+export const labelSource = (layer: string) => `label:${layer}`;
+export const LABELS = 1000;
+export const labelsApart = ({ definition, itemCount }: Collection): boolean =>
+  (definition.geometry === "polygon" || definition.geometry === "any") && (itemCount ?? 0) <= LABELS;
+
+function dataLayers(collection: Collection, theme: Theme, visible: boolean): LayerSpecification[] {
+  const { definition } = collection;
   const c = PALETTE[theme];
   const source = dataSource(definition.id);
   const color = colorExpression(definition);
@@ -127,7 +213,7 @@ function dataLayers(definition: Definition, theme: Theme, visible: boolean): Lay
         ...common, id: `${source}:dot`, type: "circle", filter: is("Point"), layout: { visibility },
         paint: {
           "circle-color": color,
-          "circle-radius": zoomed(8, ["*", 1.4, weight] as Expression, 12, ["*", 3, weight] as Expression, 16, ["*", 7, weight] as Expression),
+          "circle-radius": people ? zoomed(8, ["*", 1.6, weight] as Expression, 12, ["*", 3.5, weight] as Expression, 16, ["*", 8, weight] as Expression) : zoomed(11, 1.3, 13, 2.6, 16, 6),
           "circle-opacity": people ? 0.42 : 0.85,
           "circle-stroke-width": zoomed(10, 0.3, 14, 1),
           "circle-stroke-color": theme === "dark" ? "rgba(10,14,19,0.8)" : "rgba(255,255,255,0.9)",
@@ -200,7 +286,7 @@ const EMPTY: SourceSpecification = { type: "geojson", data: { type: "FeatureColl
 
 export function buildStyle({ collections, theme, hidden, origin, tiles }: StyleInput): StyleSpecification {
   const c = PALETTE[theme];
-  const drawn = collections.map((collection) => collection.definition).filter(isDrawn).sort((a, b) => rank(a) - rank(b));
+  const drawn = collections.filter((collection) => isDrawn(collection.definition)).sort((a, b) => rank(a.definition) - rank(b.definition));
   const sources: Record<string, SourceSpecification> = {
     graticule: EMPTY,
     basemap: EMPTY,
@@ -210,7 +296,9 @@ export function buildStyle({ collections, theme, hidden, origin, tiles }: StyleI
   if (tiles) {
     sources.basetiles = { type: "vector", tiles: tiles.tiles.map((tile) => new URL(tile, origin).href.replace(/%7B/g, "{").replace(/%7D/g, "}")), maxzoom: tiles.maxzoom ?? 14 };
   }
-  for (const definition of drawn) {
+  for (const collection of drawn) {
+    const { definition } = collection;
+    if (labelsApart(collection)) sources[labelSource(definition.id)] = EMPTY;
     sources[dataSource(definition.id)] = { type: "vector", tiles: [`${origin}/tiles/${definition.id}/{z}/{x}/{y}`], maxzoom: 16, promoteId: "id" };
   }
   return {
@@ -223,7 +311,7 @@ export function buildStyle({ collections, theme, hidden, origin, tiles }: StyleI
       ...(tiles?.vector_layers ?? []).flatMap((layer) => basemapLayers("basetiles", layer.id, theme)),
       ...basemapLayers("basemap", undefined, theme),
       { id: "answer:fill", type: "fill", source: "answer", filter: ["==", ["get", "part"], "disc"], paint: { "fill-color": c.mask, "fill-opacity": 0.06 } },
-      ...drawn.flatMap((definition) => dataLayers(definition, theme, !hidden.has(definition.id))),
+      ...drawn.flatMap((collection) => dataLayers(collection, theme, !hidden.has(collection.id))),
       { id: "answer:ring", type: "line", source: "answer", filter: ["==", ["get", "part"], "ring"], paint: { "line-color": c.ring, "line-width": 2 } },
       { id: "answer:inner", type: "line", source: "answer", filter: ["==", ["get", "part"], "inner"], paint: { "line-color": c.ring, "line-width": 1.2, "line-dasharray": [3, 3], "line-opacity": 0.7 } },
       { id: "answer:ringlabel", type: "symbol", source: "answer", filter: ["==", ["get", "part"], "label"], layout: { "text-field": ["get", "name"], "text-font": FONT_BOLD, "text-size": 12, "text-allow-overlap": true }, paint: { "text-color": c.ring, "text-halo-color": c.halo, "text-halo-width": 2 } },
