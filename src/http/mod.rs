@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
     middleware::{self, Next},
@@ -36,7 +36,7 @@ pub const BODY_MAX: usize = 10 * 1024 * 1024;
 pub fn router(app: Arc<App>) -> Router {
     health::recorder();
     let (faces, document) =
-        OpenApiRouter::new().merge(ogc::routes()).merge(query::routes()).merge(events::routes()).merge(health::routes()).split_for_parts();
+        OpenApiRouter::new().merge(ogc::routes()).merge(query::routes()).merge(tiles::routes()).merge(events::routes()).merge(health::routes()).split_for_parts();
     let document = openapi::complete(document, &app.catalog);
     faces
         .route(
@@ -55,11 +55,12 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn home(State(_app): State<Arc<App>>, headers: HeaderMap, _uri: Uri) -> Response {
+/// The map for people, the landing page of the API for programs.
+async fn home(state: State<Arc<App>>, params: params::Params, headers: HeaderMap) -> Response {
     if assets::prefers_html(&headers) {
         return page("index.html", &headers);
     }
-    Json(serde_json::json!({})).into_response()
+    ogc::landing_json(state, params, headers).await.into_response()
 }
 
 /// A page of the command map, with the headers that keep foreign code out of it.

@@ -18,8 +18,13 @@ pub struct Stored {
 
 impl Stored {
     pub fn new(catalog: &Catalog, layer: &Layer, feature: Feature) -> Arc<Stored> {
-        let mut fragment = Vec::with_capacity(512);
-        feature.write_fragment(layer, &mut fragment);
+        // Written to a scratch and copied at its exact size: a million shrunk buffers would leave a million holes.
+        thread_local!(static SCRATCH: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) });
+        let fragment = SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            feature.write_fragment(layer, scratch);
+            Box::from(scratch.as_slice())
+        });
         let (mut excluded, mut unsafe_for) = (0, 0);
         for (exclusion, rule) in &layer.exclude_rules {
             if rule.uses_hazard() {
@@ -32,7 +37,7 @@ impl Stored {
                 excluded |= exclusion.bit();
             }
         }
-        Arc::new(Stored { feature, fragment: fragment.into_boxed_slice(), excluded, unsafe_for })
+        Arc::new(Stored { feature, fragment, excluded, unsafe_for })
     }
 
     /// The feature's text for a viewer.
