@@ -4,6 +4,7 @@
 pub mod app;
 pub mod config;
 pub mod error;
+pub mod exchange;
 pub mod http;
 pub mod live;
 pub mod model;

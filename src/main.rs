@@ -1,12 +1,17 @@
 //! The command line: serve, import, export, check.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use biaotu::{
-    app::App,
+    app::{
+        App,
+        import::{Format, Request},
+    },
     config::{Place, check_listen},
     error::{Code, Error, Result},
-    http, store,
+    http,
+    model::Viewer,
+    store,
 };
 use clap::{Parser, Subcommand};
 
@@ -31,6 +36,34 @@ enum Command {
         #[arg(long)]
         demo: bool,
     },
+    /// Import files: rows match by code, so the same file twice changes nothing / 导入文件
+    Import {
+        /// CSV, GeoJSON or .osm.pbf files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Layer id; not for OSM / 图层
+        #[arg(long)]
+        layer: Option<String>,
+        /// wgs84, cgcs2000, gcj02, bd09 or EPSG:n / 坐标系
+        #[arg(long, default_value = "wgs84")]
+        crs: String,
+        /// Only say what would happen / 仅预览
+        #[arg(long)]
+        dry_run: bool,
+        /// Create rows that have neither code nor natural key / 允许新增无编码的行
+        #[arg(long)]
+        allow_new: bool,
+        /// Good rows go in though others are refused / 部分导入
+        #[arg(long)]
+        partial: bool,
+    },
+    /// Export a layer to standard output / 导出图层
+    Export {
+        layer: String,
+        /// csv or geojson
+        #[arg(long, default_value = "geojson")]
+        format: String,
+    },
     /// Check the definitions and that tables, references and geometries are sound / 检查定义与数据
     Check,
 }
@@ -53,16 +86,52 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Serve { listen, demo } => serve(&cli.place, listen, demo).await,
+        Command::Import { files, layer, crs, dry_run, allow_new, partial } => {
+            let crs = crs.parse()?;
+            let (app, viewer) = (open(&cli.place).await?, Viewer::local_admin());
+            let mut refused = false;
+            for file in files {
+                let format = Format::of(&file.to_string_lossy())?;
+                let unreadable = |error: std::io::Error| {
+                    Error::new(Code::InvalidFile, file.display().to_string(), error, "a file that can be read / 可读文件")
+                };
+                let bytes = std::fs::read(&file).map_err(unreadable)?;
+                let request = Request { layer: layer.clone(), format, crs, dry_run, allow_new, partial };
+                let report = app.import(&request, &bytes, &viewer).await.map_err(|error| error.within(&file.display().to_string()))?;
+                refused |= report["committed"] == false && !dry_run;
+                println!("{}", serde_json::to_string_pretty(&report).map_err(Error::internal)?);
+            }
+            app.store.close().await;
+            if refused {
+                Err(Error::new(
+                    Code::InvalidFile,
+                    "rows",
+                    "some were refused; nothing was written / 有行被拒,未写入",
+                    "corrected rows, or --partial / 请更正或使用 --partial",
+                ))
+            } else {
+                Ok(())
+            }
+        }
+        Command::Export { layer, format } => {
+            let app = open(&cli.place).await?;
+            let world = app.live.world();
+            let (_, index) = world.find_layer(&layer)?;
+            let bytes = biaotu::http::files::export_bytes(index, &format, &Viewer::local_admin())?;
+            std::io::Write::write_all(&mut std::io::stdout(), &bytes).map_err(Error::internal)?;
+            app.store.close().await;
+            Ok(())
+        }
         Command::Check => check(&cli.place).await,
     }
 }
 
 async fn serve(place: &Place, listen: SocketAddr, demo: bool) -> Result<()> {
     check_listen(listen)?;
-    let catalog = place.catalog()?;
-    let store = store::open(&place.database, catalog.clone()).await?;
-    let app = App::start(catalog, store, None).await?;
-    let _ = demo;
+    let app = open(place).await?;
+    if demo {
+        app.fill_demo().await?;
+    }
     let unusable =
         |error: std::io::Error| Error::new(Code::InvalidConfig, "listen", format!("{listen}: {error}"), "a free address / 未被占用的地址");
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(unusable)?;
@@ -85,10 +154,14 @@ async fn stop() {
     }
 }
 
-async fn check(place: &Place) -> Result<()> {
+async fn open(place: &Place) -> Result<Arc<App>> {
     let catalog = place.catalog()?;
     let store = store::open(&place.database, catalog.clone()).await?;
-    let app: Arc<App> = App::start(catalog, store, None).await?;
+    App::start(catalog, store, None).await
+}
+
+async fn check(place: &Place) -> Result<()> {
+    let app = open(place).await?;
     let world = app.live.world();
     for index in world.layers() {
         println!("{}\t{}", index.layer.id, index.by_id.len());

@@ -20,6 +20,7 @@ use crate::{
 
 pub mod assets;
 pub mod events;
+pub mod files;
 pub mod health;
 pub mod ogc;
 pub mod openapi;
@@ -35,8 +36,14 @@ pub const BODY_MAX: usize = 10 * 1024 * 1024;
 /// Every route of the server.
 pub fn router(app: Arc<App>) -> Router {
     health::recorder();
-    let (faces, document) =
-        OpenApiRouter::new().merge(ogc::routes()).merge(query::routes()).merge(tiles::routes()).merge(events::routes()).merge(health::routes()).split_for_parts();
+    let (faces, document) = OpenApiRouter::new()
+        .merge(ogc::routes())
+        .merge(query::routes())
+        .merge(tiles::routes())
+        .merge(files::routes())
+        .merge(events::routes())
+        .merge(health::routes())
+        .split_for_parts();
     let document = openapi::complete(document, &app.catalog);
     faces
         .route(

@@ -50,7 +50,7 @@ impl World {
                 && layer.has(LayerRole::Population)
             {
                 let found = self.within(n, reach, usize::MAX, false, question);
-                let total = found.hits.iter().filter_map(|hit| hit.stored.feature.values[people].as_f64()).sum();
+                let total = found.hits.iter().filter_map(|hit| hit.stored.feature.values[people].as_f64()).sum::<f64>() + 0.0;
                 dossier.people.push((n, total));
                 continue;
             }

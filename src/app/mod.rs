@@ -1,5 +1,7 @@
 //! The app: the store and the live view; the only place where the parts meet.
 
+pub mod import;
+
 use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;

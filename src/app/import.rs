@@ -1,0 +1,185 @@
+//! Imports: a file becomes rows, rows become a plan, a plan becomes one transaction.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::{App, resolve_refs};
+use crate::{
+    error::{Code, Error, Result},
+    exchange::{Action, Crs, Lookup, Options, Plan, Row, csv, geojson, import, osm},
+    model::{Draft, Exclusion, Feature, LayerRole, Role, Value, Viewer},
+    world::{Question, World, nearest::Place},
+};
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    GeoJson,
+    OsmPbf,
+}
+
+impl Format {
+    /// By the file's name.
+    ///
+    /// # Errors
+    /// [`Code::UnsupportedMedia`] with what can be read.
+    pub fn of(name: &str) -> Result<Format> {
+        let lower = name.to_lowercase();
+        Ok(match lower.rsplit('.').next().unwrap_or_default() {
+            "csv" | "tsv" | "txt" => Format::Csv,
+            "geojson" | "json" | "geojsonl" | "ndjson" => Format::GeoJson,
+            "pbf" => Format::OsmPbf,
+            other => return Err(Error::new(Code::UnsupportedMedia, "file", other, "csv, geojson, osm.pbf")),
+        })
+    }
+}
+
+/// How to import.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Needed for CSV and GeoJSON; an OSM extract fills several.
+    pub layer: Option<String>,
+    pub format: Format,
+    pub crs: Crs,
+    pub dry_run: bool,
+    pub allow_new: bool,
+    /// Good rows go in though others are refused.
+    pub partial: bool,
+}
+
+impl App {
+    /// Plans an import and, unless it is a dry run or rows were refused, commits it as one transaction for each layer.
+    /// Answers `{committed, layers: {layer: plan}}`.
+    ///
+    /// # Errors
+    /// What concerns the whole file; what concerns a row is in the plan.
+    pub async fn import(&self, request: &Request, bytes: &[u8], viewer: &Viewer) -> Result<Json> {
+        let world = self.live.world_owned();
+        let plans = tokio::task::block_in_place(|| self.plan(&world, request, bytes, viewer))?;
+        let refused = plans.iter().any(|(_, plan)| plan.count(Action::Refuse) > 0);
+        let commit = !request.dry_run && (!refused || request.partial);
+        let mut layers = serde_json::Map::new();
+        let mut seq = world.seq;
+        for (n, mut plan) in plans {
+            layers.insert(self.catalog.layers[n].id.clone(), plan.to_json());
+            let writes = std::mem::take(&mut plan.writes);
+            if commit && !writes.is_empty() {
+                seq = self.write(writes, viewer).await?.seq;
+            }
+        }
+        Ok(json!({ "committed": commit, "seq": seq, "layers": layers }))
+    }
+
+    /// Fills an empty store with the fictional demo county; one that has anything in it is left as it is.
+    ///
+    /// # Errors
+    /// A file of the demo that doesn't import, which is a fault of ours.
+    pub async fn fill_demo(&self) -> Result<()> {
+        if self.live.world().layers().any(|index| !index.by_id.is_empty()) {
+            return Ok(());
+        }
+        // Depots before their stock.
+        let mut files: Vec<String> =
+            crate::config::Data::iter().filter(|path| path.starts_with("demo/")).map(|path| path.to_string()).collect();
+        files.sort_by_key(|path| (path.ends_with(".csv"), path.clone()));
+        let mut viewer = Viewer::local_admin();
+        viewer.name = "demo".into();
+        for path in files {
+            let Some((layer, _)) = path.trim_start_matches("demo/").split_once('.') else { continue };
+            let (Ok(_), Some(file)) = (self.catalog.layer(layer), crate::config::Data::get(&path)) else { continue };
+            let request = Request {
+                layer: Some(layer.into()),
+                format: Format::of(&path)?,
+                crs: Crs::Wgs84,
+                dry_run: false,
+                allow_new: true,
+                partial: false,
+            };
+            let report = self.import(&request, &file.data, &viewer).await?;
+            if report["committed"] != true {
+                return Err(Error::internal(format!("{path}: {report}")));
+            }
+        }
+        tracing::info!("filled with the fictional demo county / 已写入虚构演示县");
+        Ok(())
+    }
+
+    fn plan(&self, world: &World, request: &Request, bytes: &[u8], viewer: &Viewer) -> Result<Vec<(usize, Plan)>> {
+        let options = Options { allow_new: request.allow_new, partial: request.partial, district: self.district.clone() };
+        if request.format == Format::OsmPbf {
+            let rules = crate::config::Data::get("rules/osm.toml").ok_or_else(|| Error::internal("the OSM rules are not built in"))?;
+            let rows = osm::read(&self.catalog, &String::from_utf8_lossy(&rules.data), bytes)?;
+            return Ok(rows.into_iter().map(|(n, rows)| (n, self.plan_layer(world, n, rows, &options, viewer))).collect());
+        }
+        let name = request.layer.as_deref().unwrap_or_default();
+        let (asked, _) = self.catalog.layer(name)?;
+        // A list of stock is a list of openings: balances are never written.
+        let stock = self.catalog.layers[asked].has(LayerRole::Stock);
+        let ledger = self.catalog.with_role(LayerRole::Ledger).next().map(|(n, _)| n);
+        let n = if stock { ledger.unwrap_or(asked) } else { asked };
+        let layer = &self.catalog.layers[n];
+        let (mut rows, ignored) = match request.format {
+            Format::Csv => {
+                let read = csv::read(layer, bytes, request.crs)?;
+                (read.rows, read.ignored)
+            }
+            _ => (geojson::read(layer, bytes, request.crs)?, vec![]),
+        };
+        if stock && let Some(kind) = layer.role(Role::MovementKind) {
+            for draft in rows.iter_mut().filter_map(|row| row.draft.as_mut().ok()) {
+                if !draft.values.iter().any(|(at, _)| *at == kind) {
+                    draft.values.push((kind, Value::Text("opening".into())));
+                }
+            }
+        }
+        let mut plan = self.plan_layer(world, n, rows, &options, viewer);
+        plan.ignored = ignored;
+        Ok(vec![(n, plan)])
+    }
+
+    fn plan_layer(&self, world: &World, n: usize, rows: Vec<Row>, options: &Options, viewer: &Viewer) -> Plan {
+        let layer = &self.catalog.layers[n];
+        let fields = import::key_fields(layer);
+        let key_of = |values: &[Value]| fields.iter().map(|at| values[*at].to_text()).collect::<Vec<_>>();
+        let keys = if fields.is_empty() {
+            HashMap::new()
+        } else {
+            let features = world.layer(n).by_id.values().filter(|stored| import::keyed(layer, &stored.feature.values));
+            features.map(|stored| (key_of(&stored.feature.values), stored.feature.id)).collect()
+        };
+        import::plan(n, layer, rows, &WorldLookup { world, n, keys, viewer }, options)
+    }
+}
+
+/// The present state, as the planner asks for it.
+struct WorldLookup<'w> {
+    world: &'w World,
+    n: usize,
+    keys: HashMap<Vec<String>, Uuid>,
+    viewer: &'w Viewer,
+}
+
+impl Lookup for WorldLookup<'_> {
+    fn by_id(&self, id: &Uuid) -> Option<Arc<Feature>> {
+        self.world.get(self.n, id).map(|stored| Arc::new(stored.feature.clone()))
+    }
+    fn by_code(&self, code: &str) -> Option<Arc<Feature>> {
+        self.world.by_code(self.n, code).map(|stored| Arc::new(stored.feature.clone()))
+    }
+    fn by_key(&self, key: &[Value]) -> Option<Arc<Feature>> {
+        let key: Vec<String> = key.iter().map(Value::to_text).collect();
+        self.by_id(self.keys.get(&key)?)
+    }
+    fn resolve(&self, draft: Draft) -> Result<Draft> {
+        resolve_refs(self.world, &self.world.catalog.layers[self.n], draft)
+    }
+    fn near(&self, lon: f64, lat: f64, metres: f64) -> Option<Arc<Feature>> {
+        let include = Exclusion::ALL.iter().fold(0, |bits, exclusion| bits | exclusion.bit());
+        let question = Question { viewer: self.viewer, now: 0, filter: None, hazard: None, include, inside: None };
+        let (hits, _) = self.world.nearest(self.n, Place::new(lon, lat), 1, question);
+        hits.first().filter(|hit| hit.distance_m < metres).map(|hit| Arc::new(hit.stored.feature.clone()))
+    }
+}

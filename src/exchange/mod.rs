@@ -1,0 +1,10 @@
+//! Files in and out. Pure: bytes in, rows out; what becomes of the rows is planned here and done by the app.
+
+pub mod coordinates;
+pub mod csv;
+pub mod geojson;
+pub mod import;
+pub mod osm;
+
+pub use coordinates::Crs;
+pub use import::{Action, Lookup, Options, Plan, Row};

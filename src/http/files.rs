@@ -1,0 +1,102 @@
+//! Files in and out: import with a dry run, export.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, Request as HttpRequest, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::params::{Params, read_body};
+use crate::{
+    app::{
+        App,
+        import::{Format, Request},
+    },
+    error::{Code, Error, Result},
+    exchange::{Crs, csv},
+    model::Viewer,
+    world::LayerIndex,
+};
+
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))
+}
+
+/// A file may be larger than another body.
+const FILE_MAX: usize = 256 * 1024 * 1024;
+
+/// Import a file: what would happen row by row, then all of it or nothing
+///
+/// The body is the file. Rows match by code, else by id or natural key, so the same file twice changes nothing. With
+/// `dry_run=true` nothing is written. / 导入文件:先试运行逐行预览,再整体提交。
+#[utoipa::path(post, path = "/import", tag = "files", request_body(content = Vec<u8>, description = "CSV, GeoJSON or .osm.pbf", content_type = "application/octet-stream"),
+    params(
+        ("layer" = Option<String>, Query, description = "Layer id; not for OSM"),
+        ("format" = String, Query, description = "csv, geojson or pbf"),
+        ("crs" = Option<String>, Query, description = "wgs84 (if absent), cgcs2000, gcj02, bd09 or EPSG:n"),
+        ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
+        ("allow_new" = Option<bool>, Query, description = "Rows without code or key are created"),
+        ("partial" = Option<bool>, Query, description = "Good rows go in though others are refused"),
+    ),
+    responses((status = 200, description = "{committed, seq, layers: {layer: {counts, rows}}}", content_type = "application/json"),
+              (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
+async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, request: HttpRequest) -> Result<Response> {
+    let asked = Request {
+        layer: params.text("layer")?,
+        format: Format::of(&params.required("format", "csv, geojson or pbf")?)?,
+        crs: params.text("crs")?.map_or(Ok(Crs::Wgs84), |text| text.parse())?,
+        dry_run: params.flag("dry_run")?,
+        allow_new: params.flag("allow_new")?,
+        partial: params.flag("partial")?,
+    };
+    params.finish()?;
+    let bytes = read_body(request.into_body(), FILE_MAX).await?;
+    Ok(axum::Json(app.import(&asked, &bytes, &viewer).await?).into_response())
+}
+
+/// Export a layer: `{layer}.geojson` or `{layer}.csv`
+#[utoipa::path(get, path = "/export/{file}", tag = "files",
+    params(("file" = String, Path, description = "layer.geojson or layer.csv", example = "shelter.csv"), ("encoding" = Option<String>, Query, description = "For CSV: utf-8 (if absent, with a byte order mark) or gbk")),
+    responses((status = 200, description = "The file", content_type = "application/octet-stream"),
+              (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
+async fn export(State(app): State<Arc<App>>, viewer: Viewer, Path(file): Path<String>, mut params: Params) -> Result<Response> {
+    let encoding = params.text("encoding")?;
+    params.finish()?;
+    let (layer, extension) = file.rsplit_once('.').unwrap_or((&file, ""));
+    let world = app.live.world_owned();
+    let (_, index) = world.find_layer(layer)?;
+    let bytes = tokio::task::block_in_place(|| export_bytes(index, extension, &viewer))?;
+    let (mime, bytes) = match (extension, encoding.as_deref()) {
+        ("csv", None | Some("utf-8")) => ("text/csv; charset=utf-8", [b"\xEF\xBB\xBF", bytes.as_slice()].concat()),
+        ("csv", Some("gbk")) => ("text/csv; charset=gbk", encoding_rs::GB18030.encode(&String::from_utf8_lossy(&bytes)).0.into_owned()),
+        (_, None) => ("application/geo+json", bytes),
+        (_, Some(other)) => return Err(Error::new(Code::InvalidParameter, "encoding", other, "utf-8 or gbk, for csv")),
+    };
+    let name = format!("attachment; filename=\"{layer}.{extension}\"");
+    Ok(([(header::CONTENT_TYPE, mime.to_owned()), (header::CONTENT_DISPOSITION, name)], bytes).into_response())
+}
+
+/// A layer as the bytes of a file: `csv` or `geojson`.
+///
+/// # Errors
+/// [`Code::UnsupportedMedia`] for another format.
+pub fn export_bytes(index: &LayerIndex, format: &str, viewer: &Viewer) -> Result<Vec<u8>> {
+    let features = index.by_id.values();
+    match format {
+        "csv" => Ok(csv::write(&index.layer, features.map(|stored| &stored.feature))),
+        "geojson" => {
+            let mut out = b"{\"type\":\"FeatureCollection\",\"features\":[".to_vec();
+            for (i, stored) in features.enumerate() {
+                out.extend_from_slice(if i > 0 { b",\n{" } else { b"\n{" });
+                out.extend_from_slice(stored.fragment(viewer));
+                out.push(b'}');
+            }
+            out.extend_from_slice(b"\n]}\n");
+            Ok(out)
+        }
+        other => Err(Error::new(Code::UnsupportedMedia, "export", other, "geojson, csv")),
+    }
+}
