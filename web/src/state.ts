@@ -59,13 +59,15 @@ export function toggleLayer(layer: string): void {
   setHidden(next);
 }
 
-export const [layersOpen, setLayersOpen] = createSignal(innerWidth >= 900);
+export const [layersOpen, setLayersOpen] = createSignal(innerWidth >= 1100 || (innerWidth >= 900 && !link.point));
 /** Grows with each batch of changes: open answers ask again. */
 export const [revision, setRevision] = createSignal(0);
 
 export function ask(place: Place): void {
   setSelection([]);
   setHovered(undefined);
+  // On a tablet the map needs the room.
+  if (innerWidth < 1100) setLayersOpen(false);
   setPoint(place);
 }
 /** Closes what is on top. */

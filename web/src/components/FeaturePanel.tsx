@@ -23,7 +23,7 @@ export function FeaturePanel(props: { feature: FeatureRef }) {
   const feature = request.data;
   const has = (value: unknown) => value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && !value.length);
   const fields = createMemo<Field[]>(() => {
-    const own = (layer()?.fields ?? []).filter((field) => !["code", "name"].includes(field.key) && has(feature()?.properties[field.key]));
+    const own = (layer()?.fields ?? []).filter((field) => !["code", "name"].includes(field.key) && field.role !== "state" && has(feature()?.properties[field.key]));
     // The registry's own columns come last.
     const last = (field: Field) => ["area_code", "source", "verified", "raw_coordinate"].includes(field.key);
     return [...own.filter((field) => !last(field)), ...own.filter(last)];
@@ -31,7 +31,9 @@ export function FeaturePanel(props: { feature: FeatureRef }) {
   const others = createMemo(() => selection().filter((one) => one.id !== props.feature.id));
   const state = () => {
     const field = layer() && fieldOf(layer()!, "state");
-    return field?.values?.find((value) => value.value === feature()?.properties[field.key]);
+    const value = feature()?.properties[field?.key ?? ""];
+    // A state that the definition doesn't name is shown as it is.
+    return field?.values?.find((known) => known.value === value) ?? (value ? { zh: String(value), en: String(value), color: undefined } : undefined);
   };
   const place = () => feature() && placeOf(feature()!);
   const version = () => feature()?.version ?? (feature()?.properties.version as number | undefined);
