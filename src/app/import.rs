@@ -9,7 +9,7 @@ use super::{App, resolve_refs};
 use crate::{
     error::{Code, Error, Result},
     exchange::{Action, Crs, Lookup, Options, Plan, Row, csv, geojson, import, osm},
-    model::{Draft, Exclusion, Feature, LayerRole, Role, Value, Viewer},
+    model::{Draft, Exclusion, Feature, LayerRole, Role, Value, Viewer, layer::system},
     world::{Question, World, nearest::Place},
 };
 
@@ -105,6 +105,17 @@ impl App {
         }
         tracing::info!("filled with the fictional demo county / 已写入虚构演示县");
         Ok(())
+    }
+
+    /// The demo county's rivers and roads, if that county is what the store holds.
+    pub fn demo_ground(&self) -> Option<Vec<u8>> {
+        let world = self.live.world();
+        let demo = Value::Text("demo".into());
+        let mut cells = self.catalog.with_role(LayerRole::Grid).flat_map(|(n, _)| world.layer(n).by_id.values());
+        cells
+            .any(|cell| cell.feature.values[system::SOURCE] == demo)
+            .then(|| crate::config::Data::get("demo/terrain.geojson"))?
+            .map(|file| file.data.into_owned())
     }
 
     fn plan(&self, world: &World, request: &Request, bytes: &[u8], viewer: &Viewer) -> Result<Vec<(usize, Plan)>> {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(import)).routes(routes!(export))
+    OpenApiRouter::new().routes(routes!(import)).routes(routes!(export)).routes(routes!(basemap))
 }
 
 /// A file may be larger than another body.
@@ -77,6 +77,16 @@ async fn export(State(app): State<Arc<App>>, viewer: Viewer, Path(file): Path<St
     };
     let name = format!("attachment; filename=\"{layer}.{extension}\"");
     Ok(([(header::CONTENT_TYPE, mime.to_owned()), (header::CONTENT_DISPOSITION, name)], bytes).into_response())
+}
+
+/// The ground under the registers: rivers, roads and names of the demo county, where that is what the store holds
+#[utoipa::path(get, path = "/basemap.geojson", tag = "files",
+    responses((status = 200, description = "FeatureCollection with class and name", content_type = "application/geo+json"),
+              (status = 404, description = "There is none", content_type = "application/problem+json")))]
+async fn basemap(State(app): State<Arc<App>>, _viewer: Viewer, params: Params) -> Result<Response> {
+    params.finish()?;
+    let ground = app.demo_ground().ok_or_else(|| Error::new(Code::NotFound, "basemap", "", "/collections"))?;
+    Ok(([(header::CONTENT_TYPE, "application/geo+json"), (header::CACHE_CONTROL, "no-cache")], ground).into_response())
 }
 
 /// A layer as the bytes of a file: `csv` or `geojson`.

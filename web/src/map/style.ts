@@ -152,7 +152,7 @@ function dataLayers(collection: Collection, theme: Theme, visible: boolean): Lay
         },
       });
       layers.push({
-        ...common, id: `${source}:label`, type: "symbol", filter: is("Point"), minzoom: Math.max(minzoom, 14),
+        ...common, id: `${source}:name`, type: "symbol", filter: is("Point"), minzoom: Math.max(minzoom, 14),
         layout: { visibility, "text-field": label, "text-font": FONT, "text-size": 11, "text-offset": [0, 1], "text-anchor": "top", "text-max-width": 9, "symbol-sort-key": 40 },
         paint: { "text-color": c.text, "text-halo-color": c.halo, "text-halo-width": 1.4 },
       });
