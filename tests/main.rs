@@ -1,5 +1,8 @@
 //! All integration tests, in one binary.
 
+mod demo;
+mod http;
+mod store;
 mod structure;
 mod support;
 mod world;

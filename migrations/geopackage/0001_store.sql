@@ -1,7 +1,5 @@
 -- The GeoPackage frame (OGC 12-128r17, version 1.3) and the fixed tables. Layer tables derive from the definitions and are
 -- kept in step when the server starts.
-PRAGMA application_id = 1196444487;
-PRAGMA user_version = 10300;
 
 CREATE TABLE gpkg_spatial_ref_sys (
     srs_name TEXT NOT NULL,

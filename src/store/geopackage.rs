@@ -112,6 +112,8 @@ async fn prepare(connection: &mut SqliteConnection, catalog: &Catalog) -> Result
             "a GeoPackage made by this program, or a new file / 本程序创建的文件或新文件",
         )
     })?;
+    // What makes the file a GeoPackage 1.3 to other programs; it isn't kept when set inside a migration.
+    connection.execute("PRAGMA application_id = 1196444487; PRAGMA user_version = 10300").await.map_err(fault)?;
     // A table that is rebuilt is dropped and renamed, which foreign keys would take for a loss.
     connection.execute("PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON").await.map_err(fault)?;
     let result = bring_up(connection, catalog).await;

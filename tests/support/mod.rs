@@ -1,5 +1,7 @@
 //! What the tests share.
 
+pub mod stores;
+
 /// The PostgreSQL that tests may make databases in, as `with-postgres.sh` provides.
 pub fn postgres_url() -> String {
     std::env::var("BIAOTU_TEST_POSTGRES").expect("BIAOTU_TEST_POSTGRES: run the tests by `make test`, which starts a PostgreSQL for them")
