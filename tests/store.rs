@@ -292,7 +292,12 @@ async fn gdal_reads_and_writes_the_file() {
         assert!(output.status.success() && !text.contains("Warning") && !text.contains("ERROR"), "{text}");
         text
     };
-    let summary = run("ogrinfo", &["-ro", "-al", "-so", &place.url]);
+    let [_, whole] = both().await;
+    let registers = open(&whole, &built_in()).await;
+    let summary = run("ogrinfo", &["-ro", "-al", "-so", &whole.url]);
+    assert!(summary.contains("Layer name: shelter") && summary.contains("Layer name: stock"), "{summary}");
+    registers.close().await;
+    let summary = run("ogrinfo", &["-ro", "-so", &place.url, "thing"]);
     assert!(summary.contains("Layer name: thing") && summary.contains("Feature Count: 1"), "{summary}");
     let last = store.head().await.unwrap();
     run("ogrinfo", &[&place.url, "-sql", "UPDATE thing SET count = 9"]);

@@ -50,7 +50,8 @@ pub fn check(dialect: Dialect, field: &Field) -> Option<String> {
     match &field.kind {
         FieldType::Enum { .. } => Some(format!("{column} IN ({})", values())),
         FieldType::List { .. } if dialect == Dialect::PostGis => Some(format!("{column} <@ ARRAY[{}]::text[]", values())),
-        FieldType::List { .. } => Some(format!("json_valid({column})")),
+        // Older SQLite, as GDAL brings it, takes null for invalid.
+        FieldType::List { .. } => Some(format!("{column} IS NULL OR json_valid({column})")),
         FieldType::Integer | FieldType::Number => {
             let mut parts: Vec<String> = Vec::new();
             // NaN sorts above everything in PostgreSQL, and infinities are no quantities.

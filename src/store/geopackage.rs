@@ -68,6 +68,8 @@ impl GeoPackage {
         {
             let mut connection = writer.acquire().await.map_err(fault)?;
             prepare(&mut connection, &catalog).await?;
+            // Other programs look at the file's own first bytes, not into its log.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").await.map_err(fault)?;
             let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.map_err(fault)?;
             let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.map_err(fault)?;
             if synchronous < 2 || journal != "wal" {
