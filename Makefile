@@ -25,6 +25,8 @@ setup:
 test: setup web
 	cd web && npm test && npm run typecheck
 	bash $(WITH_POSTGRES) cargo test
+	cargo build
+	cd web && bash ../tests/support/with-server.sh npm run test:browser
 
 # The long, randomised forms of the tests.
 soak: setup web
