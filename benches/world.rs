@@ -33,9 +33,8 @@ impl Random {
 
 /// Clusters as towns have them: the median place has some 900 neighbours within 10 km.
 fn places(random: &mut Random, n: usize) -> Vec<(f64, f64)> {
-    let towns: Vec<_> = (0..2_000)
-        .map(|_| (73.0 + 62.0 * random.unit(), 18.0 + 36.0 * random.unit(), 0.02 + 0.3 * random.unit() * random.unit()))
-        .collect();
+    let towns: Vec<_> =
+        (0..400).map(|_| (73.0 + 62.0 * random.unit(), 18.0 + 36.0 * random.unit(), 0.03 + 0.15 * random.unit() * random.unit())).collect();
     (0..n)
         .map(|_| {
             let town = towns[(random.unit() * towns.len() as f64) as usize];

@@ -4,9 +4,9 @@ SELECT setseed(0.42);
 ALTER TABLE supply_depot DISABLE TRIGGER USER;
 ALTER TABLE stock DISABLE TRIGGER USER;
 CREATE TEMP TABLE town AS
-  SELECT n, 73.5 + 61 * random() AS lon, 18.5 + 35 * random() AS lat, 0.02 + 0.3 * random() * random() AS spread FROM generate_series(0, 1999) n;
+  SELECT n, 73.5 + 61 * random() AS lon, 18.5 + 35 * random() AS lat, 0.03 + 0.15 * random() * random() AS spread FROM generate_series(0, 399) n;
 CREATE TEMP TABLE spot AS
-  SELECT n, (random() * 1999)::int AS town, sqrt(-2 * ln(1 - random())) AS r, 2 * pi() * random() AS a FROM generate_series(1, 1000000) n;
+  SELECT n, floor(random() * 400)::int AS town, sqrt(-2 * ln(1 - random())) AS r, 2 * pi() * random() AS a FROM generate_series(1, 1000000) n;
 INSERT INTO supply_depot (id, code, name, area_code, source, verified, state, level, custodian, geom)
   SELECT gen_random_uuid(), 'D' || lpad(spot.n::text, 7, '0'), '储备点 ' || spot.n, '990000000000', 'bench', random() > 0.1, CASE WHEN random() > 0.05 THEN 'open' ELSE 'closed' END,
          'village', '保管员', ST_SetSRID(ST_MakePoint(greatest(73, least(135, lon + spread * r * cos(a))), greatest(18, least(54, lat + spread * r * sin(a)))), 4326)
@@ -20,6 +20,6 @@ CREATE INDEX ON supply_depot USING gist ((geom::geography));
 CREATE INDEX ON stock (depot);
 CREATE TABLE asked AS
   SELECT row_number() OVER () AS n, round((ST_X(geom) + 0.003)::numeric, 6)::float8 AS lon, round((ST_Y(geom) + 0.003)::numeric, 6)::float8 AS lat
-  FROM (SELECT geom FROM supply_depot TABLESAMPLE SYSTEM (2) ORDER BY random() LIMIT 4096) s;
+  FROM (SELECT geom FROM supply_depot TABLESAMPLE BERNOULLI (1) ORDER BY random() LIMIT 4096) s;
 ALTER TABLE asked ADD PRIMARY KEY (n);
 VACUUM ANALYZE;

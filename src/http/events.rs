@@ -115,7 +115,9 @@ async fn events(State(app): State<Arc<App>>, _viewer: Viewer, mut params: Params
             }
         }
     };
-    let mut response = Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(10))).into_response();
+    let mut response = Sse::new(stream)
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(10)).event(Event::default().event("ping").data("{}")))
+        .into_response();
     response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     Ok(response)
 }

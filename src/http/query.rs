@@ -119,35 +119,39 @@ fn write_hits(out: &mut Vec<u8>, hits: &[Hit<'_>], viewer: &Viewer) {
     out.push(b']');
 }
 
-/// What every computed answer says about itself.
-fn answer_json(app: &App, world: &World, hazard: Option<&str>, excluded: &Excluded) -> Map<String, Json> {
-    let mut answer = Map::new();
-    answer.insert("seq".into(), json!(world.seq));
-    answer.insert("at".into(), time_json(now()));
-    answer.insert("basis".into(), json!("straight_line"));
-    answer.insert("hazard".into(), json!(hazard));
-    answer.insert("hazard_assessed".into(), json!(hazard.is_some()));
-    answer.insert("excluded".into(), excluded.list_json(world));
-    answer.insert("excluded_counts".into(), excluded.counts_json());
-    answer.insert("closures".into(), json!([]));
+/// What every computed answer says about itself: `{seq, at, basis, …}`, and `more` members.
+fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str>, excluded: &Excluded, more: Map<String, Json>) {
+    let at = crate::model::Value::Time(now()).to_text();
+    // Hazard kinds are plain words of the definitions.
+    let hazard_json = hazard.map_or("null".to_owned(), |kind| format!("\"{kind}\""));
+    let head = format!(
+        "{{\"seq\":{},\"at\":\"{at}\",\"basis\":\"straight_line\",\"hazard\":{hazard_json},\"hazard_assessed\":{},\"excluded\":",
+        world.seq,
+        hazard.is_some()
+    );
+    out.extend_from_slice(head.as_bytes());
+    excluded.write_list(world, out);
+    out.extend_from_slice(format!(",\"excluded_counts\":{},\"closures\":[]", excluded.counts_json()).as_bytes());
     let age = app.live.age_s();
     if age > STALE_S {
-        answer.insert("stale_s".into(), json!((age * 10.0).round() / 10.0));
+        out.extend_from_slice(format!(",\"stale_s\":{age:.1}").as_bytes());
     }
-    answer
+    for (key, value) in more {
+        out.extend_from_slice(format!(",\"{key}\":{value}").as_bytes());
+    }
+    out.push(b'}');
 }
 
 fn json_bytes(out: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/geo+json")], out).into_response()
 }
 
-/// `{"type":"FeatureCollection","features":[…],"numberMatched":…,"numberReturned":…,"answer":…}`
-fn collection(hits: &[Hit<'_>], matched: u64, answer: Map<String, Json>, viewer: &Viewer) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256 + hits.len() * 640);
+/// `{"type":"FeatureCollection","features":[…],"numberMatched":…,"numberReturned":…,"answer":` — the answer follows.
+fn write_collection(hits: &[Hit<'_>], matched: u64, viewer: &Viewer) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2_048 + hits.len() * 640);
     out.extend_from_slice(b"{\"type\":\"FeatureCollection\",\"features\":");
     write_hits(&mut out, hits, viewer);
-    let tail = format!(",\"numberMatched\":{matched},\"numberReturned\":{},\"answer\":{}}}", hits.len(), Json::Object(answer));
-    out.extend_from_slice(tail.as_bytes());
+    out.extend_from_slice(format!(",\"numberMatched\":{matched},\"numberReturned\":{},\"answer\":", hits.len()).as_bytes());
     out
 }
 
@@ -210,8 +214,10 @@ async fn nearest(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
         inside: None,
     };
     let (hits, excluded) = maybe_long(asked.filter.is_some(), || world.nearest(asked.layer, origin.place, asked.k, question));
-    let answer = answer_json(&app, &world, origin.hazard.as_deref(), &excluded);
-    Ok(json_bytes(collection(&hits, hits.len() as u64, answer, &viewer)))
+    let mut out = write_collection(&hits, hits.len() as u64, &viewer);
+    write_answer(&mut out, &app, &world, origin.hazard.as_deref(), &excluded, Map::new());
+    out.push(b'}');
+    Ok(json_bytes(out))
 }
 
 /// The nearest features to each of up to 10,000 points, or only those inside a polygon
@@ -283,7 +289,9 @@ async fn nearest_batch(State(app): State<Arc<App>>, viewer: Viewer, mut params: 
             out.extend_from_slice(format!(",\"excluded_counts\":{}}}", excluded.counts_json()).as_bytes());
             all.join(excluded);
         }
-        out.extend_from_slice(format!("],\"answer\":{}}}", Json::Object(answer_json(&app, &world, hazard.as_deref(), &all))).as_bytes());
+        out.extend_from_slice(b"],\"answer\":");
+        write_answer(&mut out, &app, &world, hazard.as_deref(), &all, Map::new());
+        out.push(b'}');
         out
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], out).into_response())
@@ -333,12 +341,15 @@ fn answer_within(app: &App, world: &World, viewer: &Viewer, asked: &Within, reac
         hits.sort_by(|a: &Hit<'_>, b| a.distance_m.total_cmp(&b.distance_m).then(a.stored.feature.id.cmp(&b.stored.feature.id)));
         hits.truncate(asked.limit);
     }
-    let mut answer = answer_json(app, world, hazard, &excluded);
-    answer.insert("counts".into(), Json::Object(counts));
+    let mut more = Map::new();
+    more.insert("counts".into(), Json::Object(counts));
     if let Some(sums) = sums.filter(|_| asked.sum) {
-        answer.insert("sums".into(), sums.to_json(world.items()));
+        more.insert("sums".into(), sums.to_json(world.items()));
     }
-    collection(&hits, matched, answer, viewer)
+    let mut out = write_collection(&hits, matched, viewer);
+    write_answer(&mut out, app, world, hazard, &excluded, more);
+    out.push(b'}');
+    out
 }
 
 /// What is within a radius of a point or an incident, counted and summed
@@ -501,8 +512,10 @@ async fn dossier(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
         all.join(found.excluded.clone());
         sums.join(&found.sums);
     }
-    let mut answer = answer_json(&app, &world, hazard, &all);
-    answer.insert("sums".into(), sums.to_json(world.items()));
-    out.extend_from_slice(format!("}},\"answer\":{}}}", Json::Object(answer)).as_bytes());
+    let mut more = Map::new();
+    more.insert("sums".into(), sums.to_json(world.items()));
+    out.extend_from_slice(b"},\"answer\":");
+    write_answer(&mut out, &app, &world, hazard, &all, more);
+    out.push(b'}');
     Ok(([(header::CONTENT_TYPE, "application/json")], out).into_response())
 }

@@ -1,10 +1,12 @@
 //! What a question asks for, and what an answer says about what it left out.
 
+use std::io::Write;
+
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::{LayerIndex, Stored, World};
-use crate::model::{Exclusion, Filter, Geometry, LayerRole, Viewer};
+use crate::model::{Exclusion, Filter, Geometry, LayerRole, Viewer, layer::system};
 
 /// The conditions of a spatial question, whatever its shape.
 #[derive(Clone, Copy)]
@@ -68,16 +70,19 @@ impl Excluded {
         self.nearest.extend(other.nearest);
         self.trim();
     }
-    /// `[{id, layer, reason}]`.
-    pub fn list_json(&self, world: &World) -> Json {
-        let row = |left: &Left| {
-            let name = world.get(left.layer, &left.id).map(|stored| stored.feature.values[crate::model::layer::system::NAME].to_json());
-            json!({
-                "id": left.id, "layer": world.catalog.layers[left.layer].id, "reason": left.reason.word(),
-                "name": name, "distance_m": left.distance_m,
-            })
-        };
-        Json::Array(self.nearest.iter().map(row).collect())
+    /// `[{id, layer, reason, name, distance_m}]`, written straight to the answer: there may be a hundred.
+    pub fn write_list(&self, world: &World, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (i, left) in self.nearest.iter().enumerate() {
+            let layer = &world.catalog.layers[left.layer].id;
+            let comma = if i > 0 { "," } else { "" };
+            // Writing to memory doesn't fail.
+            let _ = write!(out, "{comma}{{\"id\":\"{}\",\"layer\":\"{layer}\",\"reason\":\"{}\",\"name\":", left.id, left.reason.word());
+            let name = world.get(left.layer, &left.id).and_then(|stored| stored.feature.values[system::NAME].as_str());
+            let _ = serde_json::to_writer(&mut *out, &name);
+            let _ = write!(out, ",\"distance_m\":{:.1}}}", left.distance_m);
+        }
+        out.push(b']');
     }
     /// `{closed: n, …}`, only what occurs.
     pub fn counts_json(&self) -> Json {

@@ -69,6 +69,8 @@ impl<'w> Gather<'w, '_> {
         };
         match verdict {
             Verdict::Skip => {}
+            // Where nothing is named, what is left out is only counted.
+            Verdict::Leave(reason) if self.limit == 0 => self.found.excluded.counts[reason as usize] += 1,
             Verdict::Leave(reason) => {
                 self.found.excluded.add(Left { id: stored.feature.id, layer: self.layer, reason, distance_m: distance(stored) });
             }
@@ -108,6 +110,8 @@ impl World {
         let mut found = gather.found;
         found.hits = gather.nearest.into_sorted_vec().into_iter().map(|far| far.0).collect();
         found.excluded.trim();
+        // What is named of those left out is what would have been named itself.
+        found.excluded.nearest.truncate(limit);
         found
     }
 
