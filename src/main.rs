@@ -101,7 +101,7 @@ async fn run(cli: Cli) -> Result<()> {
                 refused |= report["committed"] == false && !dry_run;
                 println!("{}", serde_json::to_string_pretty(&report).map_err(Error::internal)?);
             }
-            app.store.close().await;
+            app.close().await;
             if refused {
                 Err(Error::new(
                     Code::InvalidFile,
@@ -119,7 +119,7 @@ async fn run(cli: Cli) -> Result<()> {
             let (_, index) = world.find_layer(&layer)?;
             let bytes = biaotu::http::files::export_bytes(index, &format, &Viewer::local_admin())?;
             std::io::Write::write_all(&mut std::io::stdout(), &bytes).map_err(Error::internal)?;
-            app.store.close().await;
+            app.close().await;
             Ok(())
         }
         Command::Check => check(&cli.place).await,
@@ -138,7 +138,7 @@ async fn serve(place: &Place, listen: SocketAddr, demo: bool) -> Result<()> {
     let address = listener.local_addr().map_err(unusable)?;
     println!("http://{address}");
     axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(stop()).await.map_err(Error::internal)?;
-    app.store.close().await;
+    app.close().await;
     Ok(())
 }
 
@@ -166,6 +166,6 @@ async fn check(place: &Place) -> Result<()> {
     for index in world.layers() {
         println!("{}\t{}", index.layer.id, index.by_id.len());
     }
-    app.store.close().await;
+    app.close().await;
     Ok(())
 }

@@ -62,6 +62,7 @@ async fn the_figures_of_the_plans_come_out_of_the_questions() {
         let levels: Vec<i64> =
             dossier["responsible"].as_array().unwrap().iter().map(|cell| cell["properties"]["level"].as_i64().unwrap()).collect();
         assert_eq!(levels, [3, 2, 1]);
+        assert!(dossier["layers"]["population"]["sums"]["people"].as_f64().unwrap() > 10_000.0);
         // A second start changes nothing.
         let seq = server.app.live.world().seq;
         server.app.fill_demo().await.unwrap();

@@ -23,6 +23,7 @@ pub struct App {
     pub live: Arc<Live>,
     /// The bureau's district, where one is set: imports warn about points outside.
     pub district: Option<Geometry>,
+    follower: tokio::task::AbortHandle,
 }
 
 /// What a write left behind.
@@ -36,8 +37,14 @@ impl App {
     /// Loads the world from the store and begins to follow it.
     pub async fn start(catalog: Arc<Catalog>, store: Arc<dyn Store>, district: Option<Geometry>) -> Result<Arc<App>> {
         let live = Live::load(&*store, catalog.clone()).await?;
-        tokio::spawn(live.clone().follow(store.clone()));
-        Ok(Arc::new(App { catalog, store, live, district }))
+        let follower = tokio::spawn(live.clone().follow(store.clone())).abort_handle();
+        Ok(Arc::new(App { catalog, store, live, district, follower }))
+    }
+
+    /// Stops following, then closes the store; what is committed stays.
+    pub async fn close(&self) {
+        self.follower.abort();
+        self.store.close().await;
     }
 
     /// Commits writes and waits until the view includes them, so that a writer reads its own write.

@@ -461,7 +461,7 @@ const DOSSIER_RADIUS_MAX: f64 = 200_000.0;
         ("hazard" = Option<String>, Query, description = "Hazard kind"),
         ("include" = Option<String>, Query, description = "Lift exclusions"),
     ),
-    responses((status = 200, description = "{point, radius_m, responsible, dangers, weather, people, layers, answer}", content_type = "application/json"),
+    responses((status = 200, description = "{point, radius_m, responsible, dangers, weather, layers, answer}", content_type = "application/json"),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
 async fn dossier(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params) -> Result<Response> {
     let world = app.live.world();
@@ -495,13 +495,20 @@ async fn dossier(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
         Some(hit) => write_hit(&mut out, hit, &viewer),
         None => out.extend_from_slice(b"null"),
     }
-    let people: Map<String, Json> = dossier.people.iter().map(|(n, people)| (world.catalog.layers[*n].id.clone(), json!(people))).collect();
-    out.extend_from_slice(format!(",\"people\":{},\"layers\":{{", Json::Object(people)).as_bytes());
+    // People are summed, not listed: their field's key says what was added up.
+    let mut people = Vec::new();
+    for (n, count, total) in &dossier.people {
+        let layer = &world.catalog.layers[*n];
+        let field = layer.role(Role::People).map_or("people", |at| &layer.fields[at].key);
+        people.push(format!("\"{}\":{{\"count\":{count},\"sums\":{{\"{field}\":{total}}},\"features\":[]}}", layer.id));
+    }
+    out.extend_from_slice(b",\"layers\":{");
+    out.extend_from_slice(people.join(",").as_bytes());
     let (mut all, mut sums) = (Excluded::default(), Sums::default());
     for (i, (n, found)) in dossier.layers.iter().enumerate() {
         let head = format!(
             "{}\"{}\":{{\"count\":{},\"excluded_counts\":{},\"features\":",
-            if i > 0 { "," } else { "" },
+            if i > 0 || !people.is_empty() { "," } else { "" },
             world.catalog.layers[*n].id,
             found.count,
             found.excluded.counts_json()

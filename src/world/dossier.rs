@@ -17,8 +17,8 @@ pub struct Dossier<'w> {
     pub dangers: Vec<&'w Arc<Stored>>,
     /// The nearest weather station's observation, however far.
     pub weather: Option<Hit<'w>>,
-    /// People in reach by layer number: those that live or work there, added up.
-    pub people: Vec<(usize, f64)>,
+    /// Layers of people in reach: how many places, and how many people live or work there.
+    pub people: Vec<(usize, u64, f64)>,
     /// Every other layer with something in reach.
     pub layers: Vec<(usize, Found<'w>)>,
 }
@@ -51,7 +51,7 @@ impl World {
             {
                 let found = self.within(n, reach, usize::MAX, false, question);
                 let total = found.hits.iter().filter_map(|hit| hit.stored.feature.values[people].as_f64()).sum::<f64>() + 0.0;
-                dossier.people.push((n, total));
+                dossier.people.push((n, found.count, total));
                 continue;
             }
             let found = self.within(n, reach, limit, true, question);
