@@ -22,11 +22,13 @@ use crate::{
 
 const WORLD: LonLatBox = LonLatBox { west: -180.0, south: -90.0, east: 180.0, north: 90.0 };
 
+type Extent = Option<[f64; 4]>;
+
 /// Extents by layer, each with the mark of the index that it was taken from.
-static EXTENTS: LazyLock<Mutex<HashMap<String, (u64, Option<[f64; 4]>)>>> = LazyLock::new(Mutex::default);
+static EXTENTS: LazyLock<Mutex<HashMap<String, (u64, Extent)>>> = LazyLock::new(Mutex::default);
 
 /// The box of all features of a layer; taken anew only where the layer changed.
-fn extent(index: &LayerIndex) -> Option<[f64; 4]> {
+fn extent(index: &LayerIndex) -> Extent {
     let mark = index.mark_of(WORLD);
     let known = EXTENTS.lock().unwrap_or_else(PoisonError::into_inner).get(&index.layer.id).copied();
     if let Some((at, extent)) = known

@@ -417,4 +417,90 @@ mod tests {
         assert_eq!(ask("\"v6\""), Some(6));
         assert_eq!(ask("nonsense"), Some(-1));
     }
+
+    fn world() -> World {
+        let definition = r##"
+            id = "shelter"
+            version = 1
+            name = { zh = "避难场所", en = "Shelter" }
+            group = "relief"
+            geometry = "point"
+            symbol = { icon = "shelter", color = "#00aa00" }
+            [[fields]]
+            key = "capacity"
+            type = "integer"
+            name = { zh = "容量", en = "Capacity" }
+        "##;
+        let catalog = Arc::new(crate::model::Catalog::parse(&[("shelter.toml".into(), definition.into())]).unwrap());
+        let layer = &catalog.layers[0];
+        let features = (0..25).map(|i| {
+            let json = json!({
+                "type": "Feature", "geometry": {"type": "Point", "coordinates": [113.0 + f64::from(i) / 100.0, 28.0]},
+                "properties": {"code": format!("S{i}"), "name": "学校 & 公园", "capacity": i % 7},
+            });
+            Draft::from_geojson(layer, &json, ReadOnly::Refuse).unwrap().create(layer, Uuid::now_v7()).unwrap()
+        });
+        let features = features.collect();
+        World::build(catalog.clone(), vec![features], 9, 0)
+    }
+
+    fn ask(world: &World, query: &str) -> Result<Json> {
+        let ask = Ask::parse(world, 0, Params::parse(query)?)?;
+        Ok(serde_json::from_slice(&page(world, &Viewer::local_admin(), &ask, "http://h/collections/shelter", query)).unwrap())
+    }
+
+    /// Follows next links to the end: all codes in order, and what each page said it matched.
+    fn follow(world: &World, query: &str) -> (Vec<String>, Vec<u64>) {
+        let (mut query, mut codes, mut matched) = (query.to_owned(), vec![], vec![]);
+        loop {
+            let page = ask(world, &query).unwrap();
+            let features = page["features"].as_array().unwrap();
+            assert_eq!(page["numberReturned"], features.len());
+            codes.extend(features.iter().map(|feature| feature["properties"]["code"].as_str().unwrap().to_owned()));
+            matched.push(page["numberMatched"].as_u64().unwrap());
+            let next = page["links"].as_array().unwrap().iter().find(|link| link["rel"] == "next");
+            let Some(next) = next else { return (codes, matched) };
+            query = next["href"].as_str().unwrap().split_once('?').unwrap().1.to_owned();
+        }
+    }
+
+    #[test]
+    fn pages_add_up_to_everything() {
+        let world = world();
+        for (query, count) in [
+            ("limit=4", 25),
+            ("limit=25", 25),
+            ("limit=3&capacity=2", 4),
+            ("limit=4&bbox=113.0,27,113.0950,29", 10),
+            ("limit=4&sortby=-capacity", 25),
+            ("limit=3&filter=capacity%20%3E%203", 9),
+            ("limit=2&name=%E5%AD%A6%E6%A0%A1%20%26%20%E5%85%AC%E5%9B%AD", 25),
+        ] {
+            let (mut codes, matched) = follow(&world, query);
+            assert!(matched.iter().all(|n| *n == count), "{query}: {matched:?}");
+            codes.sort();
+            codes.dedup();
+            assert_eq!(codes.len() as u64, count, "{query}");
+        }
+    }
+
+    #[test]
+    fn shapes_of_an_answer() {
+        let world = world();
+        let page = ask(&world, "limit=1&crs=EPSG:4326&properties=capacity&sortby=code").unwrap();
+        assert_eq!(page["features"][0]["geometry"]["coordinates"], json!([28.0, 113.0]));
+        assert_eq!(page["features"][0]["properties"], json!({"capacity": 0}));
+        assert_eq!(page["answer"]["seq"], 9);
+        for (query, code) in [
+            ("colour=red", Code::UnknownParameter),
+            ("capacity=many", Code::InvalidParameter),
+            ("capacity=1&capacity=2", Code::InvalidParameter),
+            ("sortby=colour", Code::InvalidParameter),
+            ("properties=colour", Code::InvalidParameter),
+            ("crs=EPSG:4490", Code::UnsupportedCrs),
+            ("limit=0", Code::InvalidParameter),
+        ] {
+            assert_eq!(ask(&world, query).unwrap_err().code, code, "{query}");
+        }
+    }
 }
