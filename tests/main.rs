@@ -2,6 +2,7 @@
 
 mod demo;
 mod http;
+mod ogc;
 mod store;
 mod structure;
 mod support;

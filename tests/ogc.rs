@@ -163,3 +163,15 @@ pub async fn near_duplicates_warn(base: &str) {
         Client::new().delete(place).send().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ogc_face_holds_on_both_stores() {
+    for place in crate::support::stores::both().await {
+        let server = crate::support::stores::serve(&place, false).await;
+        crud(&server.url).await;
+        paging(&server.url).await;
+        systems(&server.url).await;
+        bad_input(&server.url).await;
+        near_duplicates_warn(&server.url).await;
+    }
+}
