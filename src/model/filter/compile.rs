@@ -3,7 +3,10 @@
 use chrono::{DateTime, NaiveDate};
 use cql2::Expr;
 
-use super::{Arithmetic, ArrayTest, Comparison, Filter, HAZARD, Node, Pattern, Place, Span, SpatialTest, TemporalTest, Term};
+use super::{
+    Arithmetic, ArrayTest, Comparison, Filter, HAZARD, NODE_DEPTH_MAX, NODES_MAX, Node, PATTERN_MAX, Pattern, Place, Span, SpatialTest,
+    TemporalTest, Term, too_complex,
+};
 use crate::{
     error::{Code, Error, Result},
     model::{
@@ -16,7 +19,7 @@ use crate::{
 const GEOMETRY_NAMES: [&str; 2] = ["geometry", "geom"];
 
 pub fn compile(layer: &Layer, expr: Expr, rule: bool) -> Result<Filter> {
-    let mut compiler = Compiler { layer, rule, uses_hazard: false };
+    let mut compiler = Compiler { layer, rule, uses_hazard: false, nodes: 0, depth: 0 };
     let root = compiler.node(&expr)?;
     Ok(Filter { root, uses_hazard: compiler.uses_hazard })
 }
@@ -26,6 +29,9 @@ struct Compiler<'a> {
     /// [`HAZARD`] may be used.
     rule: bool,
     uses_hazard: bool,
+    /// How many nodes were met, and how many the current one stands in.
+    nodes: usize,
+    depth: usize,
 }
 
 /// What kind of value a term has.
@@ -54,6 +60,25 @@ pub fn parse_instant(text: &str) -> Option<i64> {
 
 impl Compiler<'_> {
     fn node(&mut self, expr: &Expr) -> Result<Node> {
+        self.enter()?;
+        let node = self.bare_node(expr);
+        self.depth -= 1;
+        node
+    }
+
+    /// Counts a node against the bounds.
+    fn enter(&mut self) -> Result<()> {
+        (self.nodes, self.depth) = (self.nodes + 1, self.depth + 1);
+        if self.nodes > NODES_MAX {
+            return Err(too_complex(format!("> {NODES_MAX} conditions and values / 个条件和值"), NODES_MAX));
+        }
+        if self.depth > NODE_DEPTH_MAX {
+            return Err(too_complex(format!("depth > {NODE_DEPTH_MAX}"), format!("{NODE_DEPTH_MAX} levels / 层")));
+        }
+        Ok(())
+    }
+
+    fn bare_node(&mut self, expr: &Expr) -> Result<Node> {
         match expr {
             Expr::Bool(b) => Ok(Node::Const(*b)),
             Expr::Property { .. } => {
@@ -86,12 +111,18 @@ impl Compiler<'_> {
         }
         match op.to_ascii_lowercase().as_str() {
             word @ ("and" | "or") => {
-                let mut nodes = args.iter().map(|arg| self.node(arg)).collect::<Result<Vec<_>>>()?.into_iter();
-                let first = nodes.next().ok_or_else(|| bad(format!("{op} of nothing"), "conditions"))?;
-                Ok(nodes.fold(
-                    first,
-                    |a, b| if word == "and" { Node::And(Box::new(a), Box::new(b)) } else { Node::Or(Box::new(a), Box::new(b)) },
-                ))
+                if args.is_empty() {
+                    return Err(bad(format!("{op} of nothing"), "conditions"));
+                }
+                // Chains written with parentheses become one node too, so evaluation doesn't recurse along them.
+                let mut nodes = Vec::with_capacity(args.len());
+                for arg in args {
+                    match (self.node(arg)?, word) {
+                        (Node::And(inner), "and") | (Node::Or(inner), "or") => nodes.extend(inner),
+                        (node, _) => nodes.push(node),
+                    }
+                }
+                Ok(if word == "and" { Node::And(nodes) } else { Node::Or(nodes) })
             }
             "not" => {
                 arity(1)?;
@@ -100,9 +131,7 @@ impl Compiler<'_> {
             "isnull" => {
                 arity(1)?;
                 match &*args[0] {
-                    Expr::Property { property } if GEOMETRY_NAMES.contains(&property.as_str()) => {
-                        Ok(Node::Not(Box::new(Node::Spatial(SpatialTest::Equals, Place::Own, Place::Own))))
-                    }
+                    Expr::Property { property } if GEOMETRY_NAMES.contains(&property.as_str()) => Ok(Node::NoPlace),
                     other => Ok(Node::IsNull(self.term(other)?)),
                 }
             }
@@ -116,7 +145,15 @@ impl Compiler<'_> {
                 arity(2)?;
                 let Expr::Array(items) = &*args[1] else { return Err(bad("IN without a list", "state IN ('open', 'closed')")) };
                 let value = self.term(&args[0])?;
-                let items = items.iter().map(|item| Ok(self.comparable(&args[0], item)?.1)).collect::<Result<_>>()?;
+                let items = items
+                    .iter()
+                    .map(|item| {
+                        let item = self.term(item)?;
+                        let item = self.adapt(item, &value)?;
+                        self.same_kind(&value, &item)?;
+                        Ok(item)
+                    })
+                    .collect::<Result<_>>()?;
                 Ok(Node::In(value, items))
             }
             "like" => {
@@ -131,6 +168,12 @@ impl Compiler<'_> {
                     },
                     _ => return Err(bad("LIKE with no text", "name LIKE '%水库%'")),
                 };
+                if pattern.chars().count() > PATTERN_MAX {
+                    return Err(too_complex(
+                        format!("a pattern of {} bytes / 字节", pattern.len()),
+                        format!("{PATTERN_MAX} characters / 字符"),
+                    ));
+                }
                 Ok(Node::Like(value, Pattern::new(&if lower { pattern.to_lowercase() } else { pattern })))
             }
             "a_equals" => self.array(ArrayTest::Equals, args),
@@ -172,9 +215,14 @@ impl Compiler<'_> {
         let (left, right) = (self.term(a)?, self.term(b)?);
         let left = self.adapt(left, &right)?;
         let right = self.adapt(right, &left)?;
-        match (self.kind(&left), self.kind(&right)) {
-            (a, b) if a == b => Ok((left, right)),
-            (Kind::Null, _) | (_, Kind::Null) => Ok((left, right)),
+        self.same_kind(&left, &right)?;
+        Ok((left, right))
+    }
+
+    fn same_kind(&self, left: &Term, right: &Term) -> Result<()> {
+        match (self.kind(left), self.kind(right)) {
+            (a, b) if a == b => Ok(()),
+            (Kind::Null, _) | (_, Kind::Null) => Ok(()),
             (a, b) => Err(bad(format!("{a:?} compared with {b:?}"), "both sides of one type / 两侧类型一致")),
         }
     }
@@ -207,6 +255,13 @@ impl Compiler<'_> {
     }
 
     fn term(&mut self, expr: &Expr) -> Result<Term> {
+        self.enter()?;
+        let term = self.bare_term(expr);
+        self.depth -= 1;
+        term
+    }
+
+    fn bare_term(&mut self, expr: &Expr) -> Result<Term> {
         Ok(match expr {
             Expr::Null => Term::Const(Value::Null),
             Expr::Bool(b) => Term::Const(Value::Bool(*b)),
@@ -340,7 +395,9 @@ impl Compiler<'_> {
             Expr::Property { property } if GEOMETRY_NAMES.contains(&property.as_str()) => Ok(Place::Own),
             Expr::Property { property } => Err(bad(property, "geometry")),
             Expr::Geometry(geometry) => {
-                let json = serde_json::to_value(geometry).map_err(|error| bad(error, "a WKT or GeoJSON geometry"))?;
+                let json = serde_json::to_value(geometry).map_err(|error| {
+                    Error::new(Code::InvalidGeometry, "filter", error, "a WKT or GeoJSON geometry / WKT 或 GeoJSON 几何")
+                })?;
                 Geometry::from_geojson(&json).map(Place::Const).map_err(|error| error.within("filter"))
             }
             Expr::BBox { bbox } => {

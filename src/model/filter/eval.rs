@@ -75,16 +75,9 @@ impl<'a> Row<'a> {
     pub fn test(&self, node: &'a Node) -> Option<bool> {
         match node {
             Node::Const(b) => Some(*b),
-            Node::And(a, b) => match self.test(a) {
-                Some(false) => Some(false),
-                Some(true) => self.test(b),
-                None => (self.test(b) == Some(false)).then_some(false),
-            },
-            Node::Or(a, b) => match self.test(a) {
-                Some(true) => Some(true),
-                Some(false) => self.test(b),
-                None => (self.test(b) == Some(true)).then_some(true),
-            },
+            Node::And(nodes) => self.until(nodes, false),
+            Node::Or(nodes) => self.until(nodes, true),
+            Node::NoPlace => Some(self.feature.geometry.is_none()),
             Node::Not(a) => self.test(a).map(|b| !b),
             Node::Truth(term) => match self.value(term) {
                 Seen::Bool(b) => Some(b),
@@ -141,6 +134,19 @@ impl<'a> Row<'a> {
             Node::Spatial(test, a, b) => spatial(*test, self.place(a)?, self.place(b)?),
             Node::Temporal(test, a, b) => temporal(*test, self.span(a)?, self.span(b)?),
         }
+    }
+
+    /// `end` as soon as a node is it, else unknown if one is unknown.
+    fn until(&self, nodes: &'a [Node], end: bool) -> Option<bool> {
+        let mut result = Some(!end);
+        for node in nodes {
+            match self.test(node) {
+                Some(b) if b == end => return Some(end),
+                Some(_) => {}
+                None => result = None,
+            }
+        }
+        result
     }
 
     /// `None` where the list field is null or an element is.

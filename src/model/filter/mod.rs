@@ -4,6 +4,7 @@ mod compile;
 mod eval;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use arcstr::ArcStr;
 
@@ -23,8 +24,8 @@ pub struct Filter {
 /// A condition; evaluates to true, false or unknown.
 #[derive(Clone, Debug)]
 enum Node {
-    And(Box<Node>, Box<Node>),
-    Or(Box<Node>, Box<Node>),
+    And(Vec<Node>),
+    Or(Vec<Node>),
     Not(Box<Node>),
     Const(bool),
     /// A boolean field by itself.
@@ -34,6 +35,8 @@ enum Node {
     In(Term, Vec<Term>),
     Like(Term, Pattern),
     IsNull(Term),
+    /// `geometry IS NULL`.
+    NoPlace,
     Array(ArrayTest, Vec<Term>, Vec<Term>),
     Spatial(SpatialTest, Place, Place),
     Temporal(TemporalTest, Span, Span),
@@ -137,12 +140,15 @@ enum Span {
     Interval(Option<Term>, Option<Term>),
 }
 
-/// Bounds on hostile input, met before the parser sees it. The grammar tries a failing parenthesis twice, so its time
-/// doubles with each level.
-const TEXT_MAX: usize = 16 * 1024;
-const DEPTH_MAX: usize = 12;
-const JSON_DEPTH_MAX: usize = 40;
-const OPERATORS_MAX: usize = 300;
+/// Bounds on hostile input; those of the text's structure are in [`text`].
+const TEXT_MAX: usize = 32 * 1024;
+/// Brackets and braces within each other; each condition of CQL2 JSON takes two.
+const JSON_DEPTH_MAX: usize = 64;
+/// Conditions and values of a filter, and how deep they may stand within each other.
+const NODES_MAX: usize = 2_000;
+const NODE_DEPTH_MAX: usize = 80;
+/// Characters of a LIKE pattern, as its time is the product of its length and the text's.
+const PATTERN_MAX: usize = 256;
 
 impl Filter {
     /// Compiles CQL2 text over the layer's queryables: its fields, `id`, `version`, `updated_at` and `geometry`.
@@ -157,16 +163,8 @@ impl Filter {
     /// Compiles CQL2 JSON.
     pub fn parse_json(layer: &Layer, json: &str) -> Result<Filter> {
         check_size(json)?;
-        let mut depth = 0_usize;
-        for c in quoted_out(json, '"') {
-            match c {
-                '{' | '[' => depth += 1,
-                '}' | ']' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth > JSON_DEPTH_MAX {
-                return Err(too_complex(format!("depth > {JSON_DEPTH_MAX}"), format!("{JSON_DEPTH_MAX} levels / 层")));
-            }
+        if json_depth(json) > JSON_DEPTH_MAX {
+            return Err(too_complex(format!("depth > {JSON_DEPTH_MAX}"), format!("{JSON_DEPTH_MAX} levels / 层")));
         }
         let expr = cql2::parse_json(json).map_err(|error| {
             Error::new(Code::InvalidFilter, "filter", error, "{\"op\": \"=\", \"args\": [{\"property\": \"state\"}, \"open\"]}")
@@ -181,30 +179,7 @@ impl Filter {
 
     fn text(layer: &Layer, text: &str, rule: bool) -> Result<Filter> {
         check_size(text)?;
-        let (mut depth, mut operators) = (0_usize, 0_usize);
-        for c in quoted_out(text, '\'') {
-            match c {
-                '(' => depth += 1,
-                ')' => depth = depth.saturating_sub(1),
-                '=' | '<' | '>' | '+' | '-' | '*' | '/' | '%' | '^' => operators += 1,
-                _ => {}
-            }
-            if depth > DEPTH_MAX {
-                return Err(too_complex(format!("depth > {DEPTH_MAX}"), format!("{DEPTH_MAX} levels of parentheses / 层括号")));
-            }
-        }
-        // A literal geometry is full of minus signs, and costs nothing.
-        let geometry = ["POINT", "LINESTRING", "POLYGON", "BBOX"].iter().any(|word| text.to_uppercase().contains(word));
-        let words = text
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| ["and", "or", "not", "in", "like", "between", "is"].iter().any(|known| word.eq_ignore_ascii_case(known)));
-        operators = if geometry { 0 } else { operators } + words.count();
-        if operators > OPERATORS_MAX {
-            return Err(too_complex(format!("{operators} operators / 个运算符"), OPERATORS_MAX));
-        }
-        let expr = cql2::parse_text(text).map_err(|error| {
-            Error::new(Code::InvalidFilter, "filter", first_line(&error.to_string()), "state = 'open' AND capacity >= 100")
-        })?;
+        let expr = text::parse(text)?;
         compile::compile(layer, expr, rule)
     }
 
@@ -221,7 +196,7 @@ impl Filter {
     pub fn spatial_bound(&self) -> Option<&Geometry> {
         fn bound(node: &Node) -> Option<&Geometry> {
             match node {
-                Node::And(a, b) => bound(a).or_else(|| bound(b)),
+                Node::And(nodes) => nodes.iter().find_map(bound),
                 Node::Spatial(SpatialTest::Intersects | SpatialTest::Within | SpatialTest::Equals, Place::Own, Place::Const(geometry)) => {
                     Some(geometry)
                 }
@@ -249,18 +224,26 @@ fn too_complex(what: String, most: impl ToString) -> Error {
     Error::new(Code::TooComplex, "filter", what, most)
 }
 
-/// The characters outside of quotes.
-fn quoted_out(text: &str, quote: char) -> impl Iterator<Item = char> {
-    let mut inside = false;
-    text.chars().filter(move |c| {
-        inside ^= *c == quote;
-        !inside
-    })
+fn unreadable(what: &str, why: &str) -> Error {
+    let value = if what.is_empty() { why.to_owned() } else { format!("{why}: {what}") };
+    Error::new(Code::InvalidFilter, "filter", value, "state = 'open' AND capacity >= 100")
 }
 
-fn first_line(text: &str) -> String {
-    // The parser's report draws the place under the text; its last line says what it wanted.
-    text.lines().last().unwrap_or_default().trim_start_matches([' ', '=']).to_owned()
+/// How deep brackets and braces stand within each other, outside of strings.
+fn json_depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut inside, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            b'{' | b'[' if !inside => depth += 1,
+            b'}' | b']' if !inside => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 impl Pattern {
