@@ -141,12 +141,16 @@ impl TileBuilder {
         Coord { x: (x - self.x) * EXTENT, y: (y - self.y) * EXTENT }
     }
 
-    /// A line's vertices in units, bent between, unrolled over the antimeridian.
-    fn path(&self, line: &LineString<f64>, turn: f64) -> Vec<Coord<f64>> {
+    /// A line's vertices in units, bent between, unrolled over the antimeridian; the first at its copy nearest to longitude `near`,
+    /// so that a hole stays in its polygon.
+    fn path(&self, line: &LineString<f64>, turn: f64, near: Option<f64>) -> Vec<Coord<f64>> {
         let mut path: Vec<Coord<f64>> = Vec::with_capacity(line.0.len());
         let mut previous: Option<(f64, f64)> = None;
         for c in &line.0 {
             let mut to = (c.x, c.y);
+            if let (None, Some(near)) = (previous, near) {
+                to.0 -= 360.0 * ((to.0 - near) / 360.0).round();
+            }
             if let Some(from) = previous {
                 to.0 -= 360.0 * ((to.0 - from.0) / 360.0).round();
                 let (a, b) = (sphere::unit(from.0, from.1), sphere::unit(to.0, to.1));
@@ -182,12 +186,12 @@ impl TileBuilder {
                 1
             }
             Geo::LineString(line) => {
-                turns.into_iter().for_each(|turn| write_line(&mut commands, &self.path(line, turn), &mut at));
+                turns.into_iter().for_each(|turn| write_line(&mut commands, &self.path(line, turn, None), &mut at));
                 2
             }
             Geo::MultiLineString(lines) => {
                 for line in &lines.0 {
-                    turns.into_iter().for_each(|turn| write_line(&mut commands, &self.path(line, turn), &mut at));
+                    turns.into_iter().for_each(|turn| write_line(&mut commands, &self.path(line, turn, None), &mut at));
                 }
                 2
             }
@@ -210,12 +214,13 @@ impl TileBuilder {
     fn polygon(&self, commands: &mut Vec<u32>, polygon: &Polygon<f64>, turn: f64, at: &mut (i32, i32)) {
         // Exterior rings run clockwise on the screen, where y points down: positive area.
         let before = commands.len();
-        write_ring(commands, self.path(polygon.exterior(), turn), true, at);
+        write_ring(commands, self.path(polygon.exterior(), turn, None), true, at);
         if commands.len() == before {
             return;
         }
+        let near = polygon.exterior().0.first().map(|c| c.x);
         for ring in polygon.interiors() {
-            write_ring(commands, self.path(ring, turn), false, at);
+            write_ring(commands, self.path(ring, turn, near), false, at);
         }
     }
 }
@@ -510,5 +515,24 @@ mod tests {
             .map(|(a, b)| i64::from(a.0) * i64::from(b.1) - i64::from(b.0) * i64::from(a.1))
             .sum();
         assert_eq!(area, 2 * 4224 * 4224);
+    }
+
+    #[test]
+    fn a_hole_beyond_the_antimeridian_stays_in_its_polygon() {
+        let shape = |middle: f64| {
+            let ring = |corners: [(f64, f64); 5]| {
+                let wrap = |lon: f64| if lon > 180.0 { lon - 360.0 } else { lon };
+                LineString(corners.map(|(x, y)| Coord { x: wrap(middle + x), y }).to_vec())
+            };
+            let outer = ring([(-6.0, -6.0), (6.0, -6.0), (6.0, 6.0), (-6.0, 6.0), (-6.0, -6.0)]);
+            let hole = ring([(1.0, 1.0), (1.0, 3.0), (3.0, 3.0), (3.0, 1.0), (1.0, 1.0)]);
+            Geometry::from_geo(Geo::Polygon(Polygon::new(outer, vec![hole]))).unwrap()
+        };
+        let rings = |x: u32, middle: f64| {
+            let mut tile = TileBuilder::new(4, x, 7, "t");
+            tile.add(&shape(middle), std::iter::empty());
+            decode(&tile.finish())[0].1.len()
+        };
+        assert_eq!((rings(8, 0.0), rings(0, 180.0)), (2, 2));
     }
 }
