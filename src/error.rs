@@ -45,6 +45,7 @@ pub enum Code {
     Forbidden,
     LogGap,
     StoreUnavailable,
+    OutcomeUnknown,
     Internal,
 }
 
@@ -126,6 +127,12 @@ impl Code {
                 "数据库无响应:{v}",
                 "Nothing was changed. Try again in a few seconds.",
                 "未作任何更改,请稍后重试。",
+            ),
+            Code::OutcomeUnknown => t(
+                "the database was lost while committing: {v}",
+                "提交时与数据库失去联系:{v}",
+                "It may have been written or not: read the current state before trying again.",
+                "可能已写入,也可能未写入;请先重新读取再决定是否重试。",
             ),
             Code::Internal => t("a fault in the server: {v}", "服务器内部错误:{v}", "Please report it with the time.", "请附时间上报。"),
         }

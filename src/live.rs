@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    error::{Code, Result},
+    error::{Code, Error, Result},
     model::{Catalog, Change, Feature},
     store::{Batch, Store},
     world::World,
@@ -22,6 +22,8 @@ use crate::{
 const BATCH: usize = 20_000;
 /// With no word from the store, the log is read this often all the same.
 const TICK: Duration = Duration::from_secs(1);
+/// A store that says nothing for so long is taken as lost.
+const SILENCE: Duration = Duration::from_secs(30);
 /// How many batches a slow subscriber may lag before it is told to reset.
 const LAG: usize = 1_024;
 
@@ -88,9 +90,12 @@ impl Live {
     pub async fn follow(self: Arc<Self>, store: Arc<dyn Store>) {
         let mut wake = store.watch();
         loop {
-            match self.catch_up(&*store).await {
+            // A connection that was cut without a word never answers: the next try takes another.
+            let caught_up = tokio::time::timeout(SILENCE, self.catch_up(&*store)).await;
+            match caught_up.unwrap_or_else(|_| Err(Error::unavailable(format!("silent for {} s", SILENCE.as_secs())))) {
                 Ok(()) => self.fresh_at.store(now(), Ordering::Relaxed),
-                Err(error) if error.code == Code::LogGap => {
+                // A log with a gap, or with a row that can't be read: the tables themselves are what counts.
+                Err(error) if matches!(error.code, Code::LogGap | Code::Internal) => {
                     tracing::warn!(%error, "reading everything anew");
                     match load(&*store, self.world().catalog.clone()).await {
                         Ok(world) => self.publish(world, News::Reset),
@@ -119,7 +124,7 @@ impl Live {
             }
             let changes = Arc::new(changes);
             let batch = changes.clone();
-            let next = tokio::task::spawn_blocking(move || world.apply(&batch)).await.map_err(crate::error::Error::internal)?;
+            let next = tokio::task::spawn_blocking(move || world.apply(&batch)).await.map_err(Error::internal)?;
             metrics::counter!("biaotu_changes_applied_total").increment(changes.len() as u64);
             self.publish(next, News::Changes(changes));
         }
@@ -138,8 +143,7 @@ async fn load(store: &dyn Store, catalog: Arc<Catalog>) -> Result<World> {
     let (seq, ()) = tokio::join!(store.load(sink), gather);
     let seq = seq?;
     let count: usize = features.iter().map(Vec::len).sum();
-    let world =
-        tokio::task::spawn_blocking(move || World::build(catalog, features, seq, now())).await.map_err(crate::error::Error::internal)?;
+    let world = tokio::task::spawn_blocking(move || World::build(catalog, features, seq, now())).await.map_err(Error::internal)?;
     tracing::info!(features = count, seq, seconds = started.elapsed().as_secs_f64(), "world loaded");
     Ok(world)
 }

@@ -36,7 +36,7 @@ pub const fn status_of(code: Code) -> StatusCode {
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::LogGap => StatusCode::GONE,
-        Code::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::StoreUnavailable | Code::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
         Code::InvalidDefinition | Code::InvalidConfig | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -52,8 +52,18 @@ pub fn check(dialect: Dialect, field: &Field) -> Option<String> {
         FieldType::List { .. } if dialect == Dialect::PostGis => Some(format!("{column} <@ ARRAY[{}]::text[]", values())),
         // Older SQLite, as GDAL brings it, takes null for invalid.
         FieldType::List { .. } => Some(format!("{column} IS NULL OR json_valid({column})")),
+        // SQLite keeps a text in a number's column, and would read it as 0.
+        FieldType::Boolean if dialect == Dialect::GeoPackage => Some(format!("{column} IN (0, 1)")),
+        // `infinity` and years of five digits are no dates of a register, and other programs can't read them.
+        FieldType::Date | FieldType::Datetime if dialect == Dialect::PostGis => {
+            Some(format!("{column} >= '0001-01-01' AND {column} < '9999-12-31'"))
+        }
         FieldType::Integer | FieldType::Number => {
             let mut parts: Vec<String> = Vec::new();
+            if dialect == Dialect::GeoPackage {
+                let types = if field.kind == FieldType::Integer { "'integer'" } else { "'integer', 'real'" };
+                parts.push(format!("({column} IS NULL OR typeof({column}) IN ({types}))"));
+            }
             // NaN sorts above everything in PostgreSQL, and infinities are no quantities.
             if field.kind == FieldType::Number {
                 parts.push(match dialect {
@@ -119,8 +129,8 @@ pub fn create_table(dialect: Dialect, layer: &Layer, name: &str) -> String {
         ],
         Dialect::GeoPackage => vec![
             "\"fid\" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL".to_owned(),
-            // Given by a trigger where absent.
-            "\"id\" TEXT UNIQUE".to_owned(),
+            // Given by a trigger where absent; anything but a UUID would have no place in the log.
+            format!("\"id\" TEXT UNIQUE CHECK (\"id\" GLOB '{}')", [8, 4, 4, 4, 12].map(|n| "[0-9a-fA-F]".repeat(n)).join("-")),
             "\"version\" INTEGER NOT NULL DEFAULT 1".to_owned(),
             "\"updated_at\" DATETIME".to_owned(),
         ],

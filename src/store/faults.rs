@@ -8,14 +8,23 @@ use crate::{
     model::{Catalog, Field, FieldType, Layer},
 };
 
+const DEADLOCK: &str = "deadlock";
+
+/// Whether the transaction was undone for another's sake, so that the same one may go through now.
+pub fn is_deadlock(error: &Error) -> bool {
+    error.code == Code::StoreUnavailable && error.field == DEADLOCK
+}
+
 /// An error that isn't about what was written: the connection, the disk, or a fault of ours.
 pub fn fault(error: sqlx::Error) -> Error {
     match &error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
             // Connection, resources, operator intervention, system; and a server that is starting up or read-only.
-            let away = ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))
-                || matches!(&*code, "25006" | "40001" | "40P01" | "55P03");
+            if matches!(&*code, "40001" | "40P01") {
+                return Error::new(Code::StoreUnavailable, DEADLOCK, database.message(), "");
+            }
+            let away = ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || matches!(&*code, "25006" | "55P03");
             // SQLite: busy, locked, read-only, I/O, full, can't open.
             let busy = matches!(&*code, "5" | "6" | "8" | "10" | "13" | "14" | "261" | "517" | "776" | "778");
             if away || busy { Error::unavailable(database.message()) } else { Error::internal(error) }
@@ -56,10 +65,10 @@ pub fn of_write(layer: &Layer, error: sqlx::Error) -> Error {
     let constraint = database.constraint().map_or(message.as_str(), |name| name);
     match database.kind() {
         ErrorKind::UniqueViolation if constraint.contains("_code_unique") || constraint.contains(".code") => {
-            Error::new(Code::DuplicateCode, "code", "", "")
+            Error::new(Code::DuplicateCode, "code", taken(&**database), "")
         }
         ErrorKind::UniqueViolation if constraint.contains("_key_unique") => {
-            Error::new(Code::DuplicateKey, layer.natural_key.join(" + "), "", "")
+            Error::new(Code::DuplicateKey, layer.natural_key.join(" + "), taken(&**database), "")
         }
         ErrorKind::UniqueViolation => Error::new(Code::DuplicateKey, "id", "", ""),
         ErrorKind::ForeignKeyViolation => reference(layer, constraint),
@@ -85,9 +94,15 @@ pub fn of_write(layer: &Layer, error: sqlx::Error) -> Error {
     }
 }
 
+/// The value that is taken already, where the database tells: PostgreSQL's detail is `Key (code)=(S-1) already exists.`
+fn taken(database: &dyn sqlx::error::DatabaseError) -> &str {
+    let detail = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|error| error.detail());
+    detail.and_then(|detail| Some(detail.split_once(")=(")?.1.rsplit_once(')')?.0)).unwrap_or_default()
+}
+
 /// An error that came at the commit, where references are checked.
 pub fn of_commit(catalog: &Catalog, error: sqlx::Error) -> Error {
-    let sqlx::Error::Database(database) = &error else { return fault(error) };
+    let sqlx::Error::Database(database) = &error else { return lost_commit(error) };
     if database.kind() != ErrorKind::ForeignKeyViolation {
         return fault(error);
     }
@@ -97,6 +112,14 @@ pub fn of_commit(catalog: &Catalog, error: sqlx::Error) -> Error {
         Some(layer) => reference(layer, constraint),
         // SQLite doesn't say which.
         None => Error::new(Code::InvalidReference, "", "an id / 某个 id", "a feature that exists / 已有要素"),
+    }
+}
+
+/// The connection went while the commit was under way: whether it took place can't be known from here.
+pub fn lost_commit(error: sqlx::Error) -> Error {
+    match fault(error) {
+        error if error.code == Code::StoreUnavailable => Error::new(Code::OutcomeUnknown, "", error.value, ""),
+        error => error,
     }
 }
 

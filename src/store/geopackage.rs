@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    model::{Catalog, Change, Committed, Draft, Feature, FieldType, GeometryKind, Layer, Value, Write},
+    model::{Catalog, Change, Committed, Draft, Feature, FieldType, GeometryKind, Layer, Value, Write, layer::system},
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/geopackage");
@@ -235,7 +235,11 @@ async fn insert(tx: &mut SqliteConnection, layer: &Layer, feature: &Feature) -> 
         bind(&mut query, &field.kind, value);
     }
     query.push(")");
-    query.build().execute(tx).await.map(drop).map_err(|error| faults::of_write(layer, error))
+    query.build().execute(tx).await.map(drop).map_err(|error| match faults::of_write(layer, error) {
+        // SQLite doesn't tell the value.
+        error if error.code == Code::DuplicateCode => Error { value: feature.values[system::CODE].to_text(), ..error },
+        error => error,
+    })
 }
 
 async fn current_version(tx: &mut SqliteConnection, layer: &Layer, id: Uuid, if_version: Option<i64>) -> Result<i64> {

@@ -42,15 +42,19 @@ impl PostGis {
     pub async fn open(url: &str, catalog: Arc<Catalog>) -> Result<PostGis> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| Error::new(Code::InvalidConfig, "database", error, "postgres://user:password@host/name"))?;
-        let options = options.application_name("biaotu");
+        // A row that someone in QGIS holds open makes a writer wait, but not for ever.
+        let options = options.application_name("biaotu").options([("lock_timeout", "5s")]);
         let pool =
             PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(5)).connect_with(options).await.map_err(fault)?;
         {
             let mut connection = pool.acquire().await.map_err(fault)?;
+            // Another server may be altering large tables.
+            connection.execute("SET lock_timeout = 0").await.map_err(fault)?;
             sqlx::query("SELECT pg_advisory_lock($1)").bind(SCHEMA_LOCK).execute(&mut *connection).await.map_err(fault)?;
             let result = prepare(&mut connection, &catalog).await;
             sqlx::query("SELECT pg_advisory_unlock($1)").bind(SCHEMA_LOCK).execute(&mut *connection).await.map_err(fault)?;
             result?;
+            connection.execute("RESET lock_timeout").await.map_err(fault)?;
             for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
                 let value: String =
                     sqlx::query_scalar("SELECT current_setting($1)").bind(setting).fetch_one(&mut *connection).await.map_err(fault)?;
@@ -340,6 +344,31 @@ impl Store for PostGis {
     }
 
     async fn write(&self, writes: Vec<Write>, actor: &str) -> Result<Committed> {
+        // Two transactions that want the same rows in another order: PostgreSQL undoes one, which may simply try again.
+        for _ in 0..3 {
+            match self.try_write(&writes, actor).await {
+                Err(error) if faults::is_deadlock(&error) => tokio::time::sleep(Duration::from_millis(20)).await,
+                other => return other,
+            }
+        }
+        self.try_write(&writes, actor).await
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.woken.subscribe()
+    }
+
+    async fn close(&self) {
+        self.listener.abort();
+        self.pool.close().await;
+    }
+}
+
+/// How many rows go from the reader to the decoder at once.
+const BATCH: usize = 4_096;
+
+impl PostGis {
+    async fn try_write(&self, writes: &[Write], actor: &str) -> Result<Committed> {
         let mut tx = self.pool.begin().await.map_err(fault)?;
         sqlx::query("SELECT set_config('biaotu.actor', $1, true)").bind(actor).execute(&mut *tx).await.map_err(fault)?;
         let mut versions = Vec::with_capacity(writes.len());
@@ -376,25 +405,11 @@ impl Store for PostGis {
             .fetch_one(&mut *tx)
             .await
             .map_err(fault)?;
-        tx.commit().await.map_err(fault)?;
+        tx.commit().await.map_err(faults::lost_commit)?;
         self.woken.send_modify(|n| *n += 1);
         Ok(Committed { seq: seq as u64, versions })
     }
 
-    fn watch(&self) -> watch::Receiver<u64> {
-        self.woken.subscribe()
-    }
-
-    async fn close(&self) {
-        self.listener.abort();
-        self.pool.close().await;
-    }
-}
-
-/// How many rows go from the reader to the decoder at once.
-const BATCH: usize = 4_096;
-
-impl PostGis {
     fn change(&self, row: &PgRow) -> Result<Change> {
         let broken = |error: sqlx::Error| Error::internal(format!("a row of the log can't be read: {error}"));
         let (layer, definition) = self.catalog.layer(row.try_get(3).map_err(broken)?)?;

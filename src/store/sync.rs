@@ -18,13 +18,29 @@ pub struct Difference {
     pub retyped: Vec<usize>,
 }
 
-/// Compares; `None` where nothing changed.
+/// What of a definition makes its table; names, colours and the like may change freely.
+fn shape(definition: &Json) -> Json {
+    const OF_LAYER: [&str; 3] = ["geometry", "natural_key", "roles"];
+    const OF_FIELD: [&str; 9] = ["key", "type", "to", "role", "min", "max", "required", "default", "read_only"];
+    // What is absent, null, false or empty says the same.
+    let members = |of: &Json, keys: &[&str]| -> Vec<Json> {
+        let silent = |value: &Json| matches!(value, Json::Bool(false)) || value.as_array().is_some_and(Vec::is_empty);
+        keys.iter().map(|key| if silent(&of[*key]) { Json::Null } else { of[*key].clone() }).collect()
+    };
+    let fields = definition["fields"].as_array().into_iter().flatten().map(|field| {
+        let values = field["values"].as_array().into_iter().flatten().map(|value| value["value"].clone()).collect();
+        (members(field, &OF_FIELD), Json::Array(values))
+    });
+    serde_json::json!([members(definition, &OF_LAYER), fields.collect::<Vec<_>>()])
+}
+
+/// Compares; `None` where nothing that makes the table changed.
 ///
 /// # Errors
 /// [`Code::DefinitionConflict`] where the definition is older than the stored one, changed without a new version, or changes the kind of geometry.
 pub fn compare(layer: &Layer, stored_version: u32, stored: &str) -> Result<Option<Difference>> {
-    let now = serde_json::to_string(layer).map_err(Error::internal)?;
-    if now == stored {
+    let stored: Json = serde_json::from_str(stored).map_err(Error::internal)?;
+    if shape(&serde_json::to_value(layer).map_err(Error::internal)?) == shape(&stored) {
         return Ok(None);
     }
     let place = |key: &str| format!("{}.{key}", layer.id);
@@ -41,7 +57,6 @@ pub fn compare(layer: &Layer, stored_version: u32, stored: &str) -> Result<Optio
             remedy,
         ));
     }
-    let stored: Json = serde_json::from_str(stored).map_err(Error::internal)?;
     if stored["geometry"] != serde_json::to_value(layer.geometry).unwrap_or_default() {
         let remedy = "Make a new layer, and import the old one into it / 请新建图层并导入旧数据";
         return Err(Error::new(Code::DefinitionConflict, place("geometry"), format!("was {}", stored["geometry"]), remedy));

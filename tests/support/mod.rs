@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod cluster;
 pub mod stores;
 
 /// The PostgreSQL that tests may make databases in, as `with-postgres.sh` provides.

@@ -17,6 +17,13 @@ pub struct Place {
     _folder: Option<tempfile::TempDir>,
 }
 
+impl Place {
+    /// A database that somebody else removes.
+    pub fn postgis(url: String) -> Place {
+        Place { url, kind: "borrowed", _folder: None }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let Some((base, name)) = self.url.rsplit_once('/').filter(|_| self.kind == "postgis") else { return };
