@@ -11,7 +11,7 @@ use rust_embed::Embed;
 
 use crate::{
     error::{Code, Error, Result},
-    model::Catalog,
+    model::{Catalog, Geometry},
 };
 
 /// Definitions, rules and the demo county as they were when the program was built.
@@ -31,6 +31,9 @@ pub struct Place {
     /// A folder of layer definitions, instead of the built-in ones / 图层定义目录
     #[arg(long, env = "BIAOTU_LAYERS", global = true)]
     pub layers: Option<PathBuf>,
+    /// A GeoJSON file with the district's area: imports warn of what lies outside it / 辖区范围 GeoJSON 文件
+    #[arg(long, env = "BIAOTU_DISTRICT", global = true)]
+    pub district: Option<PathBuf>,
 }
 
 impl Place {
@@ -44,6 +47,21 @@ impl Place {
             None => built_in(),
         };
         Catalog::parse(&files).map(Arc::new)
+    }
+
+    /// Reads the district's area, if one is set.
+    ///
+    /// # Errors
+    /// [`Code::InvalidConfig`] for a file that can't be read or holds no area.
+    pub fn district(&self) -> Result<Option<Geometry>> {
+        let Some(path) = &self.district else { return Ok(None) };
+        let unusable = |what: &dyn std::fmt::Display| {
+            let expected = "a GeoJSON file with one Polygon or MultiPolygon / 含一个面的 GeoJSON 文件";
+            Error::new(Code::InvalidConfig, "district", format!("{}: {what}", path.display()), expected)
+        };
+        let text = std::fs::read(path).map_err(|error| unusable(&error))?;
+        let json = serde_json::from_slice(&text).map_err(|error| unusable(&error))?;
+        Geometry::area_from_geojson(&json).map(Some).map_err(|error| unusable(&error.titles()[0]))
     }
 }
 
@@ -101,5 +119,24 @@ mod tests {
         let catalog = Catalog::parse(&built_in()).unwrap_or_else(|error| panic!("{error}"));
         assert!(catalog.layers.len() >= 14);
         assert!(catalog.hazard_bit("flood").is_some());
+    }
+
+    #[test]
+    fn a_district_is_an_area_or_says_why_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |text: &str| {
+            let path = folder.path().join("district.geojson");
+            std::fs::write(&path, text).unwrap();
+            Place { database: String::new(), layers: None, district: Some(path) }
+        };
+        let square = r#"{"type":"Polygon","coordinates":[[[113,28],[114,28],[114,29],[113,29],[113,28]]]}"#;
+        assert!(place(square).district().unwrap().is_some());
+        let collection =
+            format!(r#"{{"type":"FeatureCollection","features":[{{"type":"Feature","properties":{{}},"geometry":{square}}}]}}"#);
+        assert!(place(&collection).district().unwrap().is_some());
+        for bad in ["", "[]", r#"{"type":"Point","coordinates":[113,28]}"#, r#"{"type":"FeatureCollection","features":[]}"#] {
+            let error = place(bad).district().unwrap_err();
+            assert_eq!((error.code, error.field.as_str()), (Code::InvalidConfig, "district"), "{bad}");
+        }
     }
 }

@@ -155,9 +155,9 @@ async fn stop() {
 }
 
 async fn open(place: &Place) -> Result<Arc<App>> {
-    let catalog = place.catalog()?;
+    let (catalog, district) = (place.catalog()?, place.district()?);
     let store = store::open(&place.database, catalog.clone()).await?;
-    App::start(catalog, store, None).await
+    App::start(catalog, store, district).await
 }
 
 async fn check(place: &Place) -> Result<()> {

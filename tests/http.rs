@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{
     Random,
-    stores::{both, serve},
+    stores::{both, serve, serve_in},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,6 +158,24 @@ async fn the_same_file_twice_changes_nothing() {
             );
         }
         assert_eq!(server.app.live.world().seq, seq);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_outside_the_district_is_warned_of_and_swapped_axes_are_refused() {
+    let district = json!({ "type": "Polygon", "coordinates": [[[20, 10], [30, 10], [30, 20], [20, 20], [20, 10]]] });
+    let district = biaotu::model::Geometry::area_from_geojson(&district).unwrap();
+    for place in both().await {
+        let server = serve_in(&place, false, Some(district.clone())).await;
+        let ask = async |lon: f64, lat: f64| {
+            let text = format!("code,name,state,lon,lat\nS1,one,open,{lon},{lat}\n");
+            let (_, report) = server.send("POST", "/import?layer=shelter&format=csv&dry_run=true", &[], text).await;
+            report["layers"]["shelter"]["rows"][0].clone()
+        };
+        assert_eq!(ask(25.0, 15.0).await["warnings"], json!([]));
+        assert_eq!(ask(50.0, 60.0).await["warnings"][0]["code"], "outside_district");
+        // Both ways round are places on earth; only the district tells.
+        assert_eq!(ask(12.0, 25.0).await["error"]["code"], "swapped_axes");
     }
 }
 

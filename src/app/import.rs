@@ -51,7 +51,7 @@ pub struct Request {
 }
 
 impl App {
-    /// Plans an import and, unless it is a dry run or rows were refused, commits it as one transaction for each layer.
+    /// Plans an import and, unless it is a dry run or rows were refused, commits it, all layers in one transaction.
     /// Answers `{committed, layers: {layer: plan}}`.
     ///
     /// # Errors
@@ -62,14 +62,12 @@ impl App {
         let refused = plans.iter().any(|(_, plan)| plan.count(Action::Refuse) > 0);
         let commit = !request.dry_run && (!refused || request.partial);
         let mut layers = serde_json::Map::new();
-        let mut seq = world.seq;
-        for (n, mut plan) in plans {
+        let mut writes = Vec::new();
+        for (n, plan) in plans {
             layers.insert(self.catalog.layers[n].id.clone(), plan.to_json());
-            let writes = std::mem::take(&mut plan.writes);
-            if commit && !writes.is_empty() {
-                seq = self.write(writes, viewer).await?.seq;
-            }
+            writes.extend(plan.writes);
         }
+        let seq = if commit && !writes.is_empty() { self.write(writes, viewer).await?.seq } else { world.seq };
         Ok(json!({ "committed": commit, "seq": seq, "layers": layers }))
     }
 

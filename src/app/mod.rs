@@ -119,7 +119,15 @@ impl App {
         };
         let committed = match self.write(vec![write], viewer).await {
             Err(error) if error.code == Code::VersionMismatch => {
-                // Whoever lost the race gets the state that won.
+                // Whoever lost the race gets the state that won, which the view may be about to learn of.
+                let wanted: i64 = error.value.parse().unwrap_or(0);
+                let won = || self.live.world().get(layer, &id).is_none_or(|stored| stored.feature.version >= wanted);
+                for _ in 0..50 {
+                    if won() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
                 let world = self.live.world();
                 return Err(match world.get(layer, &id) {
                     Some(stored) => error.with_details(feature_json(stored, viewer)),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::BODY_MAX;
 use crate::{
     error::{Code, Error, Result},
-    model::{Exclusion, Filter, Geometry, Layer, geometry::check_position},
+    model::{Exclusion, Filter, Layer, geometry::check_position},
     world::{LayerIndex, World},
 };
 
@@ -230,23 +230,4 @@ pub fn parse_id(index: &LayerIndex, text: &str) -> Result<Uuid> {
 /// Reads a JSON body: its size and its depth are bounded before it is parsed.
 pub fn parse_json(body: &[u8]) -> Result<serde_json::Value> {
     serde_json::from_slice(body).map_err(|error| Error::new(Code::InvalidBody, "", error, "JSON in UTF-8"))
-}
-
-/// A geometry in a JSON body: a GeoJSON geometry, a Feature, or a FeatureCollection of one.
-pub fn parse_area(json: &serde_json::Value) -> Result<Geometry> {
-    let geometry = match json.get("type").and_then(serde_json::Value::as_str) {
-        Some("Feature") => json.get("geometry"),
-        Some("FeatureCollection") => {
-            json.pointer("/features/0/geometry").filter(|_| json["features"].as_array().is_some_and(|all| all.len() == 1))
-        }
-        _ => Some(json),
-    };
-    let geometry = geometry.ok_or_else(|| {
-        Error::new(Code::InvalidBody, "", "no geometry / 无几何", "a GeoJSON polygon or one feature with it / GeoJSON 面")
-    })?;
-    let area = Geometry::from_geojson(geometry)?;
-    if !area.has_area() {
-        return Err(Error::new(Code::InvalidGeometry, "geometry", area.type_name(), "a Polygon or MultiPolygon / 面"));
-    }
-    Ok(area)
 }

@@ -10,7 +10,7 @@ use axum::{
 use serde_json::{Map, Value as Json, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::params::{Body, Params, parse_area, parse_json, parse_position};
+use super::params::{Body, Params, parse_json, parse_position};
 use crate::{
     app::App,
     error::{Code, Error, Result},
@@ -266,8 +266,12 @@ async fn nearest_batch(State(app): State<Arc<App>>, viewer: Viewer, mut params: 
             _ => return Err(Error::new(Code::InvalidBody, field, point, "[lon, lat]")),
         }
     }
-    let inside =
-        members.get("inside").filter(|json| !json.is_null()).map(parse_area).transpose().map_err(|error| error.within("inside"))?;
+    let inside = members
+        .get("inside")
+        .filter(|json| !json.is_null())
+        .map(Geometry::area_from_geojson)
+        .transpose()
+        .map_err(|error| error.within("inside"))?;
     let question = Question {
         viewer: &viewer,
         now: now(),
@@ -407,7 +411,7 @@ async fn within_area(State(app): State<Arc<App>>, viewer: Viewer, mut params: Pa
     let asked = within_params(&mut params, &world)?;
     params.finish()?;
     let out = maybe_long(true, || {
-        let area: Geometry = parse_area(&parse_json(&body)?)?;
+        let area = Geometry::area_from_geojson(&parse_json(&body)?)?;
         Ok::<_, Error>(answer_within(&app, &world, &viewer, &asked, Reach::Area(&area), hazard.as_deref()))
     })?;
     Ok(json_bytes(out))

@@ -138,6 +138,27 @@ impl Geometry {
         Geometry::from_geo(to_geo(&parsed.value)?)
     }
 
+    /// Reads an area: a Polygon or MultiPolygon, a feature with one, or a collection of just that feature.
+    ///
+    /// # Errors
+    /// [`Code::InvalidBody`] without a geometry, [`Code::InvalidGeometry`] for one that has no area or isn't valid.
+    pub fn area_from_geojson(json: &Json) -> Result<Geometry> {
+        let geometry = match json.get("type").and_then(Json::as_str) {
+            Some("Feature") => json.get("geometry"),
+            Some("FeatureCollection") => {
+                json.pointer("/features/0/geometry").filter(|_| json["features"].as_array().is_some_and(|all| all.len() == 1))
+            }
+            _ => Some(json),
+        };
+        let expected = "a GeoJSON polygon or one feature with it / GeoJSON 面";
+        let geometry = geometry.ok_or_else(|| Error::new(Code::InvalidBody, "", "no geometry / 无几何", expected))?;
+        let area = Geometry::from_geojson(geometry)?;
+        if !area.has_area() {
+            return Err(Error::new(Code::InvalidGeometry, "geometry", area.type_name(), "a Polygon or MultiPolygon / 面"));
+        }
+        Ok(area)
+    }
+
     /// The geometry in degrees, for libraries that take it so.
     pub fn to_geo(&self) -> geo::Geometry<f64> {
         match self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use biaotu::{
     app::App,
-    model::Catalog,
+    model::{Catalog, Geometry},
     store::{self, Store},
 };
 use sqlx::{Connection, PgConnection};
@@ -70,9 +70,14 @@ pub struct Server {
 }
 
 pub async fn serve(place: &Place, demo: bool) -> Server {
+    serve_in(place, demo, None).await
+}
+
+/// The same, of a bureau whose district is known.
+pub async fn serve_in(place: &Place, demo: bool, district: Option<Geometry>) -> Server {
     let catalog = built_in();
     let store = open(place, &catalog).await;
-    let app = App::start(catalog, store, None).await.unwrap();
+    let app = App::start(catalog, store, district).await.unwrap();
     if demo {
         app.fill_demo().await.unwrap();
     }
