@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 WITH_POSTGRES := tests/support/with-postgres.sh
 
-.PHONY: run build test soak bench web setup clean
+.PHONY: run build test soak fuzz bench web setup clean
 
 # The command map: npm is called here only, so that cargo alone can build and test the server.
 web/dist/index.html: web/package-lock.json $(shell find web/src web/public web/index.html web/docs.html web/vite.config.ts -type f 2>/dev/null)
@@ -31,6 +31,15 @@ test: setup web
 # The long, randomised forms of the tests.
 soak: setup web
 	BIAOTU_SOAK=1 bash $(WITH_POSTGRES) cargo test --release
+
+# Every parameter of every face with generated input, and every collection read by OWSLib, against a server of its own.
+FUZZ := $(CURDIR)/target/fuzz
+fuzz: web
+	[ -x $(FUZZ)/bin/schemathesis ] || { python3 -m venv $(FUZZ) && $(FUZZ)/bin/pip install --quiet schemathesis owslib; }
+	cargo build
+	bash tests/support/with-server.sh bash -c '$(FUZZ)/bin/python tests/support/owslib_read.py $$BASE_URL && \
+	  $(FUZZ)/bin/schemathesis run $$BASE_URL/openapi.json --exclude-path /events --suppress-health-check all \
+	  --checks not_a_server_error,content_type_conformance,status_code_conformance --max-examples 100'
 
 bench:
 	cargo bench

@@ -105,6 +105,9 @@ async fn items_page_filter_and_sort() {
             }
         }
         assert_eq!(seen.len(), 2_295);
+        // A client that counts for itself, as OWSLib does.
+        let (_, last) = server.get("/collections/confined_space/items?limit=10&offset=2290").await;
+        assert_eq!((last["numberReturned"].as_u64(), last["features"][4]["id"].as_str()), (Some(5), seen.last().map(String::as_str)));
         let (_, some) = server
             .get("/collections/shelter/items?filter=capacity%20%3E%3D%201200%20AND%20state%20%3D%20%27open%27&sortby=-capacity")
             .await;

@@ -127,6 +127,8 @@ pub async fn bad_input(base: &str) {
         "colour=red",
         "state=sideways",
         "after=zzz",
+        "offset=-1",
+        "offset=1&after=n1",
         "filter=state%20%3D",
         "limit=1&limit=2",
     ] {

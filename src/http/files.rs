@@ -60,7 +60,7 @@ async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params,
 /// Export a layer: `{layer}.geojson` or `{layer}.csv`
 #[utoipa::path(get, path = "/export/{file}", tag = "files",
     params(("file" = String, Path, description = "layer.geojson or layer.csv", example = "shelter.csv"), ("encoding" = Option<String>, Query, description = "For CSV: utf-8 (if absent, with a byte order mark) or gbk")),
-    responses((status = 200, description = "The file", content_type = "application/octet-stream"),
+    responses((status = 200, description = "The file", content((String = "text/csv"), (String = "application/geo+json"))),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
 async fn export(State(app): State<Arc<App>>, viewer: Viewer, Path(file): Path<String>, mut params: Params) -> Result<Response> {
     let encoding = params.text("encoding")?;

@@ -17,10 +17,11 @@ pub fn complete(document: OpenApi, catalog: &Catalog) -> String {
     json["servers"] = json!([{ "url": "/" }]);
     let layers: Vec<&str> = catalog.layers.iter().map(|layer| layer.id.as_str()).collect();
     if let Some(paths) = json.get_mut("paths").and_then(Json::as_object_mut) {
-        for operation in paths.values_mut().filter_map(Json::as_object_mut).flat_map(|path| path.values_mut()) {
+        // Some questions take several layers in one parameter.
+        let single = paths.iter_mut().filter(|(path, _)| !matches!(path.as_str(), "/query/within" | "/events"));
+        for operation in single.filter_map(|(_, path)| path.as_object_mut()).flat_map(|path| path.values_mut()) {
             let parameters = operation.get_mut("parameters").and_then(Json::as_array_mut);
-            for parameter in parameters.into_iter().flatten().filter(|parameter| parameter["name"] == "layer" && parameter["in"] == "path")
-            {
+            for parameter in parameters.into_iter().flatten().filter(|parameter| parameter["name"] == "layer") {
                 parameter["schema"] = json!({ "type": "string", "enum": layers });
             }
         }

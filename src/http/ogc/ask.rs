@@ -14,8 +14,10 @@ use crate::{
 
 pub const LIMIT_MAX: usize = 10_000;
 const LIMIT: usize = 100;
+const OFFSET_MAX: usize = 1_000_000_000;
 /// Every parameter but the properties of the layer.
-const KNOWN: &str = "limit, after, bbox, bbox-crs, datetime, crs, filter, filter-lang, filter-crs, sortby, properties, skipGeometry";
+const KNOWN: &str =
+    "limit, after, offset, bbox, bbox-crs, datetime, crs, filter, filter-lang, filter-crs, sortby, properties, skipGeometry";
 
 /// Where a page begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +25,7 @@ pub enum After {
     Start,
     /// Unsorted: behind this id.
     Id(Uuid),
-    /// Sorted: behind so many.
+    /// Sorted, or where a client counts for itself: behind so many.
     Count(usize),
 }
 
@@ -110,6 +112,13 @@ impl Ask {
         let layer = &world.layer(n).layer;
         let limit = params.text("limit")?.map_or(Ok(LIMIT), |text| parse_limit(&text))?;
         let after = params.text("after")?.map_or(Ok(After::Start), |text| After::parse(&text))?;
+        let after = match (params.number("offset", 0, OFFSET_MAX)?, after) {
+            (None, after) => after,
+            (Some(count), After::Start) => After::Count(count),
+            (Some(count), _) => {
+                return Err(Error::new(Code::InvalidParameter, "offset", count, "after or offset, not both / 二者只给一个"));
+            }
+        };
         let bbox_crs = params.text("bbox-crs")?.map_or(Ok(Crs::Crs84), |text| Crs::parse("bbox-crs", &text))?;
         let bbox = params.text("bbox")?.map(|text| parse_bbox(&text, bbox_crs)).transpose()?;
         let datetime = params.text("datetime")?.map(|text| parse_datetime(&text)).transpose()?;

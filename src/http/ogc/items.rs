@@ -55,6 +55,7 @@ fn shaped(stored: &Stored, viewer: &Viewer, shape: &Shape) -> Json {
         ("layer" = String, Path, description = "Layer id"),
         ("limit" = Option<u32>, Query, description = "Features on a page; more than the maximum is served as the maximum", minimum = 1, maximum = 10000),
         ("after" = Option<String>, Query, description = "Where the page begins: the value in a next link"),
+        ("offset" = Option<u32>, Query, description = "Instead of after: skip so many; next links are steadier beside edits", minimum = 0, maximum = 1000000000),
         ("bbox" = Option<String>, Query, description = "west,south,east,north (or six numbers); west above east crosses the antimeridian"),
         ("bbox-crs" = Option<String>, Query, description = "The system of bbox: a URI of the layer's crs list"),
         ("datetime" = Option<String>, Query, description = "A time, or an interval with / and .. where open"),
@@ -112,7 +113,7 @@ fn page(world: &World, viewer: &Viewer, ask: &Ask, at: &str, query: &str) -> Vec
     let mut links = vec![link(here, "self", GEOJSON, "This page / 本页"), link(at.to_owned(), "collection", JSON, "The layer / 图层")];
     if let Some(next) = page.next {
         let mut pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
-        pairs.retain(|(name, _)| name != "after");
+        pairs.retain(|(name, _)| name != "after" && name != "offset");
         pairs.push(("after".into(), next.token()));
         let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
         links.push(link(format!("{at}/items?{query}"), "next", GEOJSON, "Next page / 下一页"));
