@@ -137,10 +137,22 @@ async fn serve(place: &Place, listen: SocketAddr, demo: bool) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(unusable)?;
     let address = listener.local_addr().map_err(unusable)?;
     println!("http://{address}");
-    axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(stop()).await.map_err(Error::internal)?;
+    let serving = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(stop());
+    // Requests under way are finished; a live stream never ends by itself, so it is cut.
+    let cut = async {
+        stop().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        done = serving.into_future() => done.map_err(Error::internal)?,
+        () = cut => {}
+    }
     app.close().await;
     Ok(())
 }
+
+/// How long requests under way may take after the order to stop.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Ends with Ctrl-C or SIGTERM.
 async fn stop() {

@@ -84,7 +84,7 @@ impl Layer {
         self.add(point(at), code, name, area, properties);
     }
     fn write(&self, folder: &Path) {
-        let text = format!("{{\"type\":\"FeatureCollection\",\"features\":[\n{}\n]}}\n", self.features.join(",\n"));
+        let text = format!("{{\"type\":\"FeatureCollection\",\"fictional\":true,\"features\":[\n{}\n]}}\n", self.features.join(",\n"));
         fs::write(folder.join(format!("{}.geojson", self.name)), text).expect("data/demo can be written");
     }
 }

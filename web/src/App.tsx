@@ -12,7 +12,7 @@ import MapView, { fitDistrict, refreshLayers, zoomBy } from "./map/MapView";
 import { formatPermalink, parsePermalink } from "./permalink";
 import { createRequest } from "./request";
 import {
-  camera, collections, dismiss, hazard, lang, layersOpen, point, radius, revision, selection, setCollections, setHazard, setLang, setLayersOpen, setPoint, setRadius,
+  camera, collections, dismiss, fictional, hazard, lang, layersOpen, point, radius, revision, selection, setCollections, setHazard, setLang, setLayersOpen, setPoint, setRadius,
   setRevision, setSelection, setTheme, t, theme,
 } from "./state";
 
@@ -92,6 +92,7 @@ export default function App() {
           <SearchBox />
         </div>
       </header>
+      <Show when={fictional()}><div class="fictional">{t("fictional")}</div></Show>
       <LayerPanel />
       <Show when={!collections().length && registry.problem()}>{(problem) => <div class="fatal panel"><ProblemNote problem={problem()} again={registry.again} /></div>}</Show>
       <Show

@@ -161,13 +161,6 @@ export const api = {
   items: (layer: string, params: Record<string, string | number | undefined>, signal?: AbortSignal) =>
     get<Answer>(`/collections/${encodeURIComponent(layer)}/items?${query(params)}`, signal, geojson),
 
-  /** The demo county's terrain; a district without one has none. */
-  basemap: async (): Promise<GeoJSON.FeatureCollection | undefined> => {
-    const response = await fetch("/basemap.geojson").catch(() => undefined);
-    return response?.ok ? ((await response.json()) as GeoJSON.FeatureCollection) : undefined;
-  },
-  basemapTiles: async (): Promise<{ tiles: string[]; vector_layers?: { id: string }[]; maxzoom?: number } | undefined> => {
-    const response = await fetch("/tiles/basemap").catch(() => undefined);
-    return response?.ok ? await response.json() : undefined;
-  },
+  /** The ground under the registers, empty where there is none, and whether the county is a fictional one. */
+  basemap: (signal?: AbortSignal) => get<GeoJSON.FeatureCollection & { fictional: boolean }>("/basemap.geojson", signal, geojson),
 };

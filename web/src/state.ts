@@ -76,3 +76,6 @@ export function dismiss(): void {
   if (selection().length) setSelection([]);
   else if (point()) setPoint(undefined);
 }
+
+/** Whether what is shown is a fictional county's. */
+export const [fictional, setFictional] = createSignal(false);

@@ -53,7 +53,8 @@ before(async () => {
     if (protocol.startsWith("http") && origin !== new URL(BASE).origin) faults.push(`a request left the server: ${request.url()}`);
   });
   page.on("console", (message) => {
-    if (/Content Security Policy/.test(message.text())) faults.push(message.text());
+    // A failed request is told of here too.
+    if (message.type() === "error" || /Content Security Policy/.test(message.text())) faults.push(message.text());
   });
 });
 after(() => browser?.close());
@@ -67,6 +68,7 @@ test("the page loads, lists every layer and is live", { timeout: 60_000 }, async
   assert.match(await page.textContent('[data-layer="shelter"]'), new RegExp(definition.name.zh));
   await mapReady();
   await page.waitForSelector('[data-connection="live"]', { timeout: WAIT });
+  assert.match(await page.textContent(".fictional"), /虚构/);
 });
 
 test("a click gives the answer: responsible, shelters with distances, stock", { timeout: 60_000 }, async () => {

@@ -7,7 +7,7 @@ import { api, type Feature } from "../api";
 import { hasRole, isDrawn } from "../definitions";
 import { bounds, formatRadius, labelPlace, placeOf, ring } from "../format";
 import type { FeatureRef, Place } from "../permalink";
-import { ask, camera, collections, hidden, hovered, lang, point, radius, setCamera, setSelection, t, theme } from "../state";
+import { ask, camera, collections, hidden, hovered, lang, point, radius, setCamera, setFictional, setSelection, t, theme } from "../state";
 import { picture } from "./icons";
 import { buildStyle, dataSource, isClickable, LABELS, labelsApart, labelSource, layerOf } from "./style";
 
@@ -124,12 +124,14 @@ export default function MapView(props: { found: Feature[] }) {
 
   const owner = getOwner();
   onMount(async () => {
-    const [tiles, basemap] = await Promise.all([api.basemapTiles(), api.basemap()]);
-    runWithOwner(owner, () => start(tiles, basemap));
+    // Without its ground the map still shows everything else.
+    const ground = await api.basemap().catch(() => undefined);
+    setFictional(ground?.fictional ?? false);
+    runWithOwner(owner, () => start(ground?.features ?? []));
   });
 
-  const start = (tiles: Awaited<ReturnType<typeof api.basemapTiles>>, basemap: Awaited<ReturnType<typeof api.basemap>>) => {
-    const style = () => buildStyle({ collections: collections(), theme: theme(), hidden: hidden(), origin: location.origin, tiles });
+  const start = (ground: GeoJSON.Feature[]) => {
+    const style = () => buildStyle({ collections: collections(), theme: theme(), hidden: hidden(), origin: location.origin });
     const from = camera();
     try {
       map = new maplibregl.Map({
@@ -163,9 +165,9 @@ export default function MapView(props: { found: Feature[] }) {
 
     const fill = () => {
       for (const { id } of collections()) void refreshLabels(id);
-      setPlain(!basemap && !tiles);
-      if (basemap) setData("basemap", basemap.features);
-      else if (!tiles) setData("graticule", graticule(view));
+      setPlain(!ground.length);
+      if (ground.length) setData("basemap", ground);
+      else setData("graticule", graticule(view));
     };
     view.on("load", () => {
       if (!from) fitDistrict(false);

@@ -183,11 +183,11 @@ function dataLayers(collection: Collection, theme: Theme, visible: boolean): Lay
   return layers;
 }
 
-/** The terrain, from the demo's GeoJSON or from tiles: both carry `class` and `name`. */
-function basemapLayers(source: string, sourceLayer: string | undefined, theme: Theme): LayerSpecification[] {
+/** The ground: features with `class` and `name`. */
+function basemapLayers(theme: Theme): LayerSpecification[] {
   const c = PALETTE[theme];
-  const common = sourceLayer ? { source, "source-layer": sourceLayer } : { source };
-  const prefix = `base:${source}:${sourceLayer ?? ""}`;
+  const common = { source: "basemap" };
+  const prefix = "base";
   const cls = (...names: string[]): Expression => ["in", ["get", "class"], ["literal", names]] as unknown as Expression;
   const shape = (kind: string): Expression => ["==", ["geometry-type"], kind] as unknown as Expression;
   const all = (...parts: Expression[]): Expression => ["all", ...parts] as unknown as Expression;
@@ -211,12 +211,11 @@ export interface StyleInput {
   theme: Theme;
   hidden: ReadonlySet<string>;
   origin: string;
-  tiles?: { tiles: string[]; vector_layers?: { id: string }[]; maxzoom?: number };
 }
 
 const EMPTY: SourceSpecification = { type: "geojson", data: { type: "FeatureCollection", features: [] } };
 
-export function buildStyle({ collections, theme, hidden, origin, tiles }: StyleInput): StyleSpecification {
+export function buildStyle({ collections, theme, hidden, origin }: StyleInput): StyleSpecification {
   const c = PALETTE[theme];
   const drawn = collections.filter((collection) => isDrawn(collection.definition)).sort((a, b) => rank(a.definition) - rank(b.definition));
   const sources: Record<string, SourceSpecification> = {
@@ -225,9 +224,6 @@ export function buildStyle({ collections, theme, hidden, origin, tiles }: StyleI
     answer: EMPTY,
     hover: EMPTY,
   };
-  if (tiles) {
-    sources.basetiles = { type: "vector", tiles: tiles.tiles.map((tile) => new URL(tile, origin).href.replace(/%7B/g, "{").replace(/%7D/g, "}")), maxzoom: tiles.maxzoom ?? 14 };
-  }
   for (const collection of drawn) {
     const { definition } = collection;
     if (labelsApart(collection)) sources[labelSource(definition.id)] = EMPTY;
@@ -240,8 +236,7 @@ export function buildStyle({ collections, theme, hidden, origin, tiles }: StyleI
       { id: "background", type: "background", paint: { "background-color": c.land } },
       { id: "graticule", type: "line", source: "graticule", paint: { "line-color": c.graticule, "line-width": 1 } },
       { id: "graticule:label", type: "symbol", source: "graticule", layout: { "symbol-placement": "line", "symbol-spacing": 380, "text-field": ["get", "name"], "text-font": FONT, "text-size": 10 }, paint: { "text-color": c.place, "text-opacity": 0.55, "text-halo-color": c.land, "text-halo-width": 2 } },
-      ...(tiles?.vector_layers ?? []).flatMap((layer) => basemapLayers("basetiles", layer.id, theme)),
-      ...basemapLayers("basemap", undefined, theme),
+      ...basemapLayers(theme),
       { id: "answer:fill", type: "fill", source: "answer", filter: ["==", ["get", "part"], "disc"], paint: { "fill-color": c.mask, "fill-opacity": 0.06 } },
       ...drawn.flatMap((collection) => dataLayers(collection, theme, !hidden.has(collection.id))),
       { id: "answer:ring", type: "line", source: "answer", filter: ["==", ["get", "part"], "ring"], paint: { "line-color": c.ring, "line-width": 2 } },
