@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod demo;
+mod exchange;
 mod faults;
 mod http;
 mod ogc;

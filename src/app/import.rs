@@ -10,15 +10,19 @@ use crate::{
     error::{Code, Error, Result},
     exchange::{Action, Crs, Lookup, Options, Plan, Row, csv, geojson, import, osm},
     model::{Draft, Exclusion, Feature, LayerRole, Role, Value, Viewer, layer::system},
+    store::creation_order,
     world::{Question, World, nearest::Place},
 };
+
+/// What can be read, as names of files end.
+pub const FORMATS: &str = "csv, geojson, osm.pbf, osm";
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Csv,
     GeoJson,
-    OsmPbf,
+    Osm(osm::Coding),
 }
 
 impl Format {
@@ -31,8 +35,9 @@ impl Format {
         Ok(match lower.rsplit('.').next().unwrap_or_default() {
             "csv" | "tsv" | "txt" => Format::Csv,
             "geojson" | "json" | "geojsonl" | "ndjson" => Format::GeoJson,
-            "pbf" => Format::OsmPbf,
-            other => return Err(Error::new(Code::UnsupportedMedia, "file", other, "csv, geojson, osm.pbf")),
+            "pbf" => Format::Osm(osm::Coding::Pbf),
+            "osm" => Format::Osm(osm::Coding::Xml),
+            other => return Err(Error::new(Code::UnsupportedMedia, "file", other, FORMATS)),
         })
     }
 }
@@ -58,7 +63,10 @@ impl App {
     /// What concerns the whole file; what concerns a row is in the plan.
     pub async fn import(&self, request: &Request, bytes: &[u8], viewer: &Viewer) -> Result<Json> {
         let world = self.live.world_owned();
-        let plans = tokio::task::block_in_place(|| self.plan(&world, request, bytes, viewer))?;
+        let mut plans = tokio::task::block_in_place(|| self.plan(&world, request, bytes, viewer))?;
+        // What is referred to comes before what refers to it.
+        let order = creation_order(&self.catalog);
+        plans.sort_by_key(|(n, _)| order.iter().position(|at| at == n));
         let refused = plans.iter().any(|(_, plan)| plan.count(Action::Refuse) > 0);
         let commit = !request.dry_run && (!refused || request.partial);
         let mut layers = serde_json::Map::new();
@@ -118,9 +126,9 @@ impl App {
 
     fn plan(&self, world: &World, request: &Request, bytes: &[u8], viewer: &Viewer) -> Result<Vec<(usize, Plan)>> {
         let options = Options { allow_new: request.allow_new, partial: request.partial, district: self.district.clone() };
-        if request.format == Format::OsmPbf {
+        if let Format::Osm(coding) = request.format {
             let rules = crate::config::Data::get("rules/osm.toml").ok_or_else(|| Error::internal("the OSM rules are not built in"))?;
-            let rows = osm::read(&self.catalog, &String::from_utf8_lossy(&rules.data), bytes)?;
+            let rows = osm::read(&self.catalog, &String::from_utf8_lossy(&rules.data), coding, bytes)?;
             return Ok(rows.into_iter().map(|(n, rows)| (n, self.plan_layer(world, n, rows, &options, viewer))).collect());
         }
         let name = request.layer.as_deref().unwrap_or_default();

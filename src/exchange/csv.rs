@@ -4,7 +4,7 @@ use encoding_rs::{GB18030, UTF_8};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{Crs, Row};
+use super::{Crs, Row, import::check_count};
 use crate::{
     error::{Code, Error, Result},
     model::{Draft, Feature, Geometry, GeometryKind, Layer, Value, layer::system},
@@ -75,7 +75,8 @@ pub fn read(layer: &Layer, bytes: &[u8], crs: Crs) -> Result<Read> {
         // The header is row 1, as a spreadsheet counts.
         let mut id = None;
         let draft = row(layer, &columns, &record, crs, &mut id);
-        rows.push(Row { place: format!("row {}", n + 2), id, draft });
+        rows.push(Row { place: format!("row {}", n + 2), id, draft, warnings: vec![] });
+        check_count(rows.len())?;
     }
     let ignored =
         headers.iter().zip(&columns).filter(|(_, column)| matches!(column, Column::Ignored)).map(|(header, _)| header.clone()).collect();

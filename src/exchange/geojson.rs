@@ -4,7 +4,7 @@ use geo::Geometry as Geo;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{Crs, Row, csv::decode};
+use super::{Crs, Row, csv::decode, import::check_count};
 use crate::{
     error::{Code, Error, Result},
     model::{Draft, Geometry, GeometryKind, Layer, ReadOnly, Value, layer::system},
@@ -35,6 +35,7 @@ pub fn read(layer: &Layer, bytes: &[u8], crs: Crs) -> Result<Vec<Row>> {
             lines.map_err(|_| Error::new(Code::InvalidFile, "file", whole, expected))?
         }
     };
+    check_count(features.len())?;
     Ok(features.into_iter().enumerate().map(|(n, feature)| row(layer, n, feature, crs)).collect())
 }
 
@@ -63,7 +64,7 @@ fn row(layer: &Layer, n: usize, mut feature: Json, crs: Crs) -> Row {
         }
         Ok(draft)
     });
-    Row { place: format!("features[{n}]"), id, draft }
+    Row { place: format!("features[{n}]"), id, draft, warnings: vec![] }
 }
 
 /// A GeoJSON geometry in a declared system: on WGS 84, and what is kept of it as it was given.

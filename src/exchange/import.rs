@@ -17,6 +17,23 @@ pub struct Row {
     pub place: String,
     pub id: Option<Uuid>,
     pub draft: Result<Draft>,
+    /// What the reader had to say of it.
+    pub warnings: Vec<Warning>,
+}
+
+/// More rows than this aren't taken at once: they are all in memory together, and in one transaction.
+pub const ROWS_MAX: usize = 1_000_000;
+
+/// Checks that a file has no more rows than can be taken.
+///
+/// # Errors
+/// [`Code::TooLarge`] with what to do.
+pub fn check_count(rows: usize) -> Result<()> {
+    if rows <= ROWS_MAX {
+        return Ok(());
+    }
+    let remedy = format!("{ROWS_MAX}; split the file, or cut it to the district / 请拆分文件或裁剪至辖区");
+    Err(Error::new(Code::TooLarge, "file", "too many rows / 行数过多", remedy))
 }
 
 /// What the planner asks of the present state.
@@ -100,8 +117,15 @@ pub fn plan(n: usize, layer: &Layer, rows: Vec<Row>, lookup: &dyn Lookup, option
     let mut seen: HashMap<String, String> = HashMap::new();
     let mut plan = Plan::default();
     for row in rows {
-        let mut planned =
-            Planned { place: row.place, action: Action::Refuse, id: row.id, code: None, changes: vec![], error: None, warnings: vec![] };
+        let mut planned = Planned {
+            place: row.place,
+            action: Action::Refuse,
+            id: row.id,
+            code: None,
+            changes: vec![],
+            error: None,
+            warnings: row.warnings,
+        };
         match plan_row(n, layer, &keys, row.id, row.draft, lookup, options, &mut seen, &mut planned) {
             Ok(Some(write)) => plan.writes.push(write),
             Ok(None) => {}

@@ -1,11 +1,21 @@
 //! OpenStreetMap extracts: a new district's first places, by the tag rules of `data/rules/osm.toml`.
+//!
+//! An extract is read three times, relations, then ways, then nodes: each reading knows what the one before it wants, so only
+//! that is kept, however large the extract is.
 
-use std::collections::HashMap;
+mod pbf;
+mod rings;
+mod xml;
 
-use osmpbf::{Element, ElementReader};
+use std::collections::{HashMap, HashSet};
+
+use geo::Coord;
 use serde::Deserialize;
 
-use super::Row;
+use super::{
+    Row,
+    import::{Warning, check_count},
+};
 use crate::{
     error::{Code, Error, Result},
     model::{Catalog, Draft, Geometry, GeometryKind, Value, layer::system},
@@ -29,75 +39,161 @@ struct Rules {
     rule: Vec<Rule>,
 }
 
-/// A way that a rule wants, until its nodes are known.
+/// How an extract is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    Pbf,
+    Xml,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Nodes,
+    Ways,
+    Relations,
+}
+
+/// The tags that are asked for.
+type Tags = Vec<(String, String)>;
+
+enum Element {
+    Node { id: i64, lon: f64, lat: f64, tags: Tags },
+    Way { id: i64, nodes: Vec<i64>, tags: Tags },
+    Relation { id: i64, members: Vec<Member>, tags: Tags },
+}
+
+/// A way of a relation; other members make no area.
+struct Member {
+    way: i64,
+    inner: bool,
+}
+
+/// What a rule wants.
 struct Wanted {
-    kind: char,
     id: i64,
     rules: Vec<usize>,
     name: Option<String>,
-    nodes: Vec<i64>,
+    what: What,
+}
+
+enum What {
+    Node(Coord),
+    Way,
+    Relation(Vec<Member>),
+}
+
+impl Wanted {
+    /// As in `n17`.
+    fn place(&self) -> String {
+        let kind = match self.what {
+            What::Node(_) => 'n',
+            What::Way => 'w',
+            What::Relation(_) => 'r',
+        };
+        format!("{kind}{}", self.id)
+    }
 }
 
 fn invalid(error: impl ToString) -> Error {
-    Error::new(Code::InvalidFile, "file", error, "a whole .osm.pbf extract / 完整的 .osm.pbf 文件")
+    Error::new(Code::InvalidFile, "file", error, "a whole .osm.pbf or .osm extract / 完整的 .osm.pbf 或 .osm 文件")
+}
+
+/// Keys of names, the best first.
+const NAMES: [&str; 5] = ["name:zh", "name", "name:en", "operator", "brand"];
+
+impl Rules {
+    fn parse(text: &str) -> Result<Rules> {
+        toml::from_str(text)
+            .map_err(|error| Error::new(Code::InvalidDefinition, "rules/osm.toml", error.message(), "See the other rules / 参照其他规则"))
+    }
+
+    /// The rules that hold: of each layer the first.
+    fn matching(&self, tags: &Tags) -> Vec<usize> {
+        let has = |key: &String, value: &String| tags.iter().any(|(k, v)| k == key && (value == "*" || v == value));
+        let mut found: Vec<usize> = Vec::new();
+        for (i, rule) in self.rule.iter().enumerate() {
+            if rule.tags.iter().all(|(key, value)| has(key, value)) && !found.iter().any(|other| self.rule[*other].layer == rule.layer) {
+                found.push(i);
+            }
+        }
+        found
+    }
+
+    fn wanted(&self, id: i64, tags: &Tags, what: impl FnOnce() -> What) -> Option<Wanted> {
+        let rules = if tags.is_empty() { vec![] } else { self.matching(tags) };
+        let name = || NAMES.iter().find_map(|key| tags.iter().find(|(k, _)| k == key)).map(|(_, name)| name.clone());
+        (!rules.is_empty()).then(|| Wanted { id, rules, name: name(), what: what() })
+    }
+}
+
+/// The ways and nodes that what is wanted is made of.
+#[derive(Default)]
+struct Parts {
+    ways: HashMap<i64, Vec<i64>>,
+    /// `None` until it is found.
+    nodes: HashMap<i64, Option<Coord>>,
 }
 
 /// Reads an extract: rows by layer number. Areas become points where the layer takes points.
 ///
 /// # Errors
-/// [`Code::InvalidFile`] for what is cut off or no PBF; a bad rule names itself.
-pub fn read(catalog: &Catalog, rules: &str, bytes: &[u8]) -> Result<Vec<(usize, Vec<Row>)>> {
-    let rules: Rules = toml::from_str(rules)
-        .map_err(|error| Error::new(Code::InvalidDefinition, "rules/osm.toml", error.message(), "See the other rules / 参照其他规则"))?;
+/// [`Code::InvalidFile`] for what is cut off or no extract; [`Code::TooLarge`]; a bad rule names itself.
+pub fn read(catalog: &Catalog, rules: &str, coding: Coding, bytes: &[u8]) -> Result<Vec<(usize, Vec<Row>)>> {
+    let rules = Rules::parse(rules)?;
     let layers = rules.rule.iter().map(|rule| catalog.layer(&rule.layer).map(|(n, _)| n)).collect::<Result<Vec<_>>>()?;
-    let matching = |tags: &HashMap<String, String>| -> Vec<usize> {
-        let holds = |rule: &Rule| rule.tags.iter().all(|(key, value)| tags.get(key).is_some_and(|have| value == "*" || have == value));
-        let mut found: Vec<usize> = Vec::new();
-        for (i, rule) in rules.rule.iter().enumerate().filter(|(_, rule)| holds(rule)) {
-            // The first rule of a layer that holds is the one.
-            if !found.iter().any(|other| rules.rule[*other].layer == rule.layer) {
-                found.push(i);
-            }
-        }
-        found
+    let keys: HashSet<&str> =
+        rules.rule.iter().flat_map(|rule| rule.tags.keys()).map(String::as_str).chain(NAMES).chain(["type"]).collect();
+    let each = match coding {
+        Coding::Pbf => pbf::each,
+        Coding::Xml => xml::each,
     };
-    let name_of =
-        |tags: &HashMap<String, String>| ["name:zh", "name", "name:en", "operator", "brand"].iter().find_map(|key| tags.get(*key).cloned());
-    let mut wanted: Vec<Wanted> = Vec::new();
-    let mut places: HashMap<i64, (f64, f64)> = HashMap::new();
-    let mut node = |id: i64, lon: f64, lat: f64, tags: HashMap<String, String>, wanted: &mut Vec<Wanted>| {
-        places.insert(id, (lon, lat));
-        let rules = if tags.is_empty() { vec![] } else { matching(&tags) };
-        if !rules.is_empty() {
-            wanted.push(Wanted { kind: 'n', id, rules, name: name_of(&tags), nodes: vec![id] });
+    let mut parts = Parts::default();
+    let (mut relations, mut ways, mut wanted) = (vec![], vec![], vec![]);
+    each(bytes, Kind::Relations, &keys, &mut |element| {
+        if let Element::Relation { id, members, tags } = element
+            && tags.iter().any(|(key, value)| key == "type" && value == "multipolygon")
+        {
+            relations.extend(rules.wanted(id, &tags, || What::Relation(members)));
         }
-    };
-    let owned = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    ElementReader::new(bytes)
-        .for_each(|element| match element {
-            Element::Node(n) => node(n.id(), n.lon(), n.lat(), n.tags().map(|(k, v)| owned(k, v)).collect(), &mut wanted),
-            Element::DenseNode(n) => node(n.id(), n.lon(), n.lat(), n.tags().map(|(k, v)| owned(k, v)).collect(), &mut wanted),
-            Element::Way(way) => {
-                let tags: HashMap<_, _> = way.tags().map(|(k, v)| owned(k, v)).collect();
-                let rules = matching(&tags);
-                if !rules.is_empty() {
-                    wanted.push(Wanted { kind: 'w', id: way.id(), rules, name: name_of(&tags), nodes: way.refs().collect() });
-                }
+        check_count(relations.len())
+    })?;
+    let members: HashSet<i64> = relations.iter().flat_map(|relation: &Wanted| relation.members()).map(|member| member.way).collect();
+    each(bytes, Kind::Ways, &keys, &mut |element| {
+        if let Element::Way { id, nodes, tags } = element {
+            let way = rules.wanted(id, &tags, || What::Way);
+            if way.is_some() || members.contains(&id) {
+                parts.nodes.extend(nodes.iter().map(|node| (*node, None)));
+                parts.ways.insert(id, nodes);
             }
-            Element::Relation(_) => {}
-        })
-        .map_err(invalid)?;
-    if places.is_empty() {
+            ways.extend(way);
+        }
+        check_count(ways.len())
+    })?;
+    let mut any = false;
+    each(bytes, Kind::Nodes, &keys, &mut |element| {
+        if let Element::Node { id, lon, lat, tags } = element {
+            any = true;
+            let at = Coord { x: lon, y: lat };
+            if let Some(place) = parts.nodes.get_mut(&id) {
+                *place = Some(at);
+            }
+            wanted.extend(rules.wanted(id, &tags, || What::Node(at)));
+        }
+        check_count(wanted.len())
+    })?;
+    if !any {
         return Err(invalid("no nodes / 文件中没有节点"));
     }
+    wanted.append(&mut ways);
+    wanted.append(&mut relations);
+    check_count(wanted.iter().map(|thing| thing.rules.len()).sum())?;
     let mut by_layer: HashMap<usize, Vec<Row>> = HashMap::new();
     for thing in &wanted {
-        let path: Vec<(f64, f64)> = thing.nodes.iter().filter_map(|id| places.get(id).copied()).collect();
         for rule in &thing.rules {
             let (n, rule) = (layers[*rule], &rules.rule[*rule]);
-            let place = format!("{}{}", thing.kind, thing.id);
-            let draft = draft(catalog, n, rule, thing, &path);
-            by_layer.entry(n).or_default().push(Row { place, id: None, draft });
+            let mut warnings = vec![];
+            let draft = draft(catalog, n, rule, thing, &parts, &mut warnings);
+            by_layer.entry(n).or_default().push(Row { place: thing.place(), id: None, draft, warnings });
         }
     }
     let mut found: Vec<_> = by_layer.into_iter().collect();
@@ -105,12 +201,12 @@ pub fn read(catalog: &Catalog, rules: &str, bytes: &[u8]) -> Result<Vec<(usize, 
     Ok(found)
 }
 
-fn draft(catalog: &Catalog, n: usize, rule: &Rule, thing: &Wanted, path: &[(f64, f64)]) -> Result<Draft> {
+fn draft(catalog: &Catalog, n: usize, rule: &Rule, thing: &Wanted, parts: &Parts, warnings: &mut Vec<Warning>) -> Result<Draft> {
     let layer = &catalog.layers[n];
-    let code = format!("osm-{}{}", thing.kind, thing.id);
-    let name = thing.name.clone().unwrap_or_else(|| format!("OSM {}{}", thing.kind, thing.id));
+    let place = thing.place();
+    let name = thing.name.clone().unwrap_or_else(|| format!("OSM {place}"));
     let mut values = vec![
-        (system::CODE, Value::Text(code.into())),
+        (system::CODE, Value::Text(format!("osm-{place}").into())),
         (system::NAME, Value::Text(name.into())),
         (system::SOURCE, Value::Text("OpenStreetMap".into())),
         (system::VERIFIED, Value::Bool(false)),
@@ -119,20 +215,91 @@ fn draft(catalog: &Catalog, n: usize, rule: &Rule, thing: &Wanted, path: &[(f64,
         let (at, field) = layer.field(key).ok_or_else(|| layer.unknown_property(key).within("rules/osm.toml"))?;
         values.push((at, Value::from_text(field, text)?));
     }
-    let closed = path.len() >= 4 && path.first() == path.last();
-    let area = || {
-        let ring = path.iter().map(|(x, y)| geo::Coord { x: *x, y: *y }).collect();
-        Geometry::from_geo(geo::Geometry::Polygon(geo::Polygon::new(geo::LineString(ring), vec![])))
-    };
-    let Some(first) = path.first() else { return Err(invalid(format!("{}{} has no nodes here", thing.kind, thing.id))) };
-    let geometry = match layer.geometry {
-        GeometryKind::Polygon | GeometryKind::Any if closed => area()?,
-        _ if closed => {
-            // The middle stands for the area; one that isn't valid still has corners.
-            let (lon, lat) = area().map_or(*first, |area| area.anchor());
-            Geometry::point(lon, lat)?
+    let area = match thing.area(parts) {
+        Area::None => None,
+        Area::Whole(area) => match Geometry::from_geo(area) {
+            Ok(area) => Some(area),
+            Err(error) => {
+                warnings.push(Warning {
+                    code: "invalid_area",
+                    en: format!("its outline isn't valid ({}): its middle stands for it", error.titles()[0]),
+                    zh: format!("轮廓无效({}),以中心点代替", error.titles()[1]),
+                });
+                None
+            }
+        },
+        Area::CutOff => {
+            warnings.push(Warning {
+                code: "cut_off",
+                en: "parts of it are beyond the extract's edge: the middle of what is there stands for it".into(),
+                zh: "部分在提取范围之外,以现有部分的中心点代替".into(),
+            });
+            None
         }
-        _ => Geometry::point(first.0, first.1)?,
     };
-    Ok(Draft { geometry: Some(Some(geometry)), values })
+    let geometry = match (area, thing.middle(parts)) {
+        (Some(area), _) if matches!(layer.geometry, GeometryKind::Polygon | GeometryKind::Any) => Some(Some(area)),
+        // The middle stands for the area.
+        (Some(area), _) => Some(Some(Geometry::point(area.anchor().0, area.anchor().1)?)),
+        (None, Some(middle)) => Some(Some(Geometry::point(middle.x, middle.y)?)),
+        // Nothing of it is in the extract: a row to be placed by hand.
+        (None, None) => None,
+    };
+    Ok(Draft { geometry, values })
+}
+
+/// What can be made of the ways of a thing.
+enum Area {
+    /// It is a place or a line.
+    None,
+    Whole(geo::Geometry),
+    CutOff,
+}
+
+impl Wanted {
+    fn members(&self) -> &[Member] {
+        match &self.what {
+            What::Relation(members) => members,
+            _ => &[],
+        }
+    }
+
+    fn area(&self, parts: &Parts) -> Area {
+        let coords = |ring: Vec<i64>| ring.iter().map(|node| parts.nodes.get(node).copied().flatten()).collect::<Option<Vec<Coord>>>();
+        let area = match &self.what {
+            What::Node(_) => return Area::None,
+            What::Way => {
+                let nodes = parts.ways.get(&self.id).map(Vec::as_slice).unwrap_or_default();
+                if nodes.len() < 4 || nodes.first() != nodes.last() {
+                    return Area::None;
+                }
+                coords(nodes.to_vec()).map(|ring| geo::Geometry::Polygon(geo::Polygon::new(geo::LineString(ring), vec![])))
+            }
+            What::Relation(members) => {
+                let rings = |inner: bool| {
+                    let mut once = HashSet::new();
+                    let ways = members.iter().filter(|member| member.inner == inner && once.insert(member.way));
+                    let ways = ways.map(|member| parts.ways.get(&member.way).map(Vec::as_slice)).collect::<Option<Vec<_>>>()?;
+                    rings::join(&ways)?.into_iter().map(coords).collect::<Option<Vec<_>>>()
+                };
+                rings(false).zip(rings(true)).and_then(|(outer, inner)| rings::nest(outer, inner)).map(|mut area| match area.0.len() {
+                    1 => geo::Geometry::Polygon(area.0.remove(0)),
+                    _ => geo::Geometry::MultiPolygon(area),
+                })
+            }
+        };
+        area.map_or(Area::CutOff, Area::Whole)
+    }
+
+    /// The middle of what is there of it.
+    fn middle(&self, parts: &Parts) -> Option<Coord> {
+        let of = |way: &i64| parts.ways.get(way).into_iter().flatten().filter_map(|node| parts.nodes.get(node).copied().flatten());
+        let corners: Vec<Coord> = match &self.what {
+            What::Node(at) => return Some(*at),
+            What::Way => of(&self.id).collect(),
+            What::Relation(members) => members.iter().flat_map(|member| of(&member.way)).collect(),
+        };
+        let bounds = geo::BoundingRect::bounding_rect(&geo::MultiPoint::from(corners))?;
+        Some(bounds.center())
+    }
 }

@@ -13,7 +13,7 @@ use super::params::{Params, read_body};
 use crate::{
     app::{
         App,
-        import::{Format, Request},
+        import::{FORMATS, Format, Request},
     },
     error::{Code, Error, Result},
     exchange::{Crs, csv},
@@ -32,10 +32,10 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
 ///
 /// The body is the file. Rows match by code, else by id or natural key, so the same file twice changes nothing. With
 /// `dry_run=true` nothing is written. / 导入文件:先试运行逐行预览,再整体提交。
-#[utoipa::path(post, path = "/import", tag = "files", request_body(content = Vec<u8>, description = "CSV, GeoJSON or .osm.pbf", content_type = "application/octet-stream"),
+#[utoipa::path(post, path = "/import", tag = "files", request_body(content = Vec<u8>, description = "CSV, GeoJSON, .osm.pbf or .osm", content_type = "application/octet-stream"),
     params(
         ("layer" = Option<String>, Query, description = "Layer id; not for OSM"),
-        ("format" = String, Query, description = "csv, geojson or pbf"),
+        ("format" = String, Query, description = "csv, geojson, pbf or osm"),
         ("crs" = Option<String>, Query, description = "wgs84 (if absent), cgcs2000, gcj02, bd09 or EPSG:n"),
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
         ("allow_new" = Option<bool>, Query, description = "Rows without code or key are created"),
@@ -46,7 +46,7 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
 async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, request: HttpRequest) -> Result<Response> {
     let asked = Request {
         layer: params.text("layer")?,
-        format: Format::of(&params.required("format", "csv, geojson or pbf")?)?,
+        format: Format::of(&params.required("format", FORMATS)?)?,
         crs: params.text("crs")?.map_or(Ok(Crs::Wgs84), |text| text.parse())?,
         dry_run: params.flag("dry_run")?,
         allow_new: params.flag("allow_new")?,
