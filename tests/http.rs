@@ -333,6 +333,11 @@ async fn bad_input_gets_a_named_error_and_changes_nothing() {
         let (status, problem) = server.send("POST", "/collections/shelter/items", &[], body).await;
         assert!((400..500).contains(&status), "{shown}: {status} {problem}");
     }
+    // The refusal of what is too large arrives, though the client is still sending.
+    for _ in 0..20 {
+        let body = vec![b' '; 12 << 20];
+        assert_eq!(server.send("POST", "/collections/shelter/items", &[], body).await.0, 413);
+    }
     // Random bytes at every face that takes a body or a path.
     let mut random = Random::seeded("bad input");
     for _ in 0..if crate::support::soak() { 5_000 } else { 300 } {

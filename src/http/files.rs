@@ -44,6 +44,7 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
     responses((status = 200, description = "{committed, seq, layers: {layer: {counts, rows}}}", content_type = "application/json"),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
 async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, request: HttpRequest) -> Result<Response> {
+    let bytes = read_body(request.into_body(), FILE_MAX).await?;
     let asked = Request {
         layer: params.text("layer")?,
         format: Format::of(&params.required("format", FORMATS)?)?,
@@ -53,7 +54,6 @@ async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params,
         partial: params.flag("partial")?,
     };
     params.finish()?;
-    let bytes = read_body(request.into_body(), FILE_MAX).await?;
     Ok(axum::Json(app.import(&asked, &bytes, &viewer).await?).into_response())
 }
 

@@ -6,7 +6,8 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::request::Parts,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use uuid::Uuid;
 
 use super::BODY_MAX;
@@ -195,19 +196,27 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// Reads a body up to `max` bytes.
+/// Reads a body up to `max` bytes. As much again is read and thrown away before it is refused: a client that is still sending
+/// when the connection closes never sees the answer.
 ///
 /// # Errors
 /// [`Code::TooLarge`] beyond, [`Code::InvalidBody`] where the connection broke.
 pub async fn read_body(body: axum::body::Body, max: usize) -> Result<Bytes> {
-    axum::body::to_bytes(body, max).await.map_err(|error| {
-        let limit = std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("limit"));
-        if limit {
-            Error::new(Code::TooLarge, "body", "more than the limit / 超过上限", format!("{} MB", max / 1024 / 1024))
-        } else {
-            Error::new(Code::InvalidBody, "body", error, "a whole body / 完整的请求体")
+    let mut chunks = body.into_data_stream();
+    let (mut whole, mut size) = (BytesMut::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Error::new(Code::InvalidBody, "body", error, "a whole body / 完整的请求体"))?;
+        size += chunk.len();
+        if size <= max {
+            whole.extend_from_slice(&chunk);
+        } else if size > 2 * max {
+            break;
         }
-    })
+    }
+    if size > max {
+        return Err(Error::new(Code::TooLarge, "body", "more than the limit / 超过上限", format!("{} MB", max / 1024 / 1024)));
+    }
+    Ok(whole.freeze())
 }
 
 /// `LON,LAT`, checked.
