@@ -45,6 +45,7 @@ pub enum Code {
     Forbidden,
     LogGap,
     StoreUnavailable,
+    Deadlock,
     OutcomeUnknown,
     Internal,
 }
@@ -128,6 +129,9 @@ impl Code {
                 "Nothing was changed. Try again in a few seconds.",
                 "未作任何更改,请稍后重试。",
             ),
+            Code::Deadlock => {
+                t("other writers were in the way: {v}", "与其他写入冲突:{v}", "Nothing was changed. Try again.", "未作任何更改,请重试。")
+            }
             Code::OutcomeUnknown => t(
                 "the database was lost while committing: {v}",
                 "提交时与数据库失去联系:{v}",

@@ -90,9 +90,7 @@ impl Live {
     pub async fn follow(self: Arc<Self>, store: Arc<dyn Store>) {
         let mut wake = store.watch();
         loop {
-            // A connection that was cut without a word never answers: the next try takes another.
-            let caught_up = tokio::time::timeout(SILENCE, self.catch_up(&*store)).await;
-            match caught_up.unwrap_or_else(|_| Err(Error::unavailable(format!("silent for {} s", SILENCE.as_secs())))) {
+            match self.catch_up(&*store).await {
                 Ok(()) => self.fresh_at.store(now(), Ordering::Relaxed),
                 // A log with a gap, or with a row that can't be read: the tables themselves are what counts.
                 Err(error) if matches!(error.code, Code::LogGap | Code::Internal) => {
@@ -118,7 +116,9 @@ impl Live {
     async fn catch_up(&self, store: &dyn Store) -> Result<()> {
         loop {
             let world = self.world_owned();
-            let changes = store.changes(world.seq, BATCH).await?;
+            // A connection that was cut without a word never answers: the next try takes another.
+            let changes = tokio::time::timeout(SILENCE, store.changes(world.seq, BATCH)).await;
+            let changes = changes.map_err(|_| Error::unavailable(format!("silent for {} s", SILENCE.as_secs())))??;
             if changes.is_empty() {
                 return Ok(());
             }

@@ -12,6 +12,7 @@ fn sum_of(groups: &Json, key: &str, value: &str) -> Json {
 async fn the_figures_of_the_plans_come_out_of_the_questions() {
     for place in both().await {
         let server = serve(&place, true).await;
+        assert_eq!(server.get("/basemap.geojson").await.1["fictional"], true);
         let (_, teams) = server.get("/query/stats?layer=response_team&by=kind&sum=headcount").await;
         assert_eq!(teams["total"], 41);
         let people: f64 = teams["groups"].as_array().unwrap().iter().map(|group| group["sums"]["headcount"].as_f64().unwrap()).sum();

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use crate::support::stores::{Place, Server, both, serve};
+use crate::support::stores::{Server, both, serve};
 
 /// Things of an extract, to be written in either coding.
 struct Extract {
@@ -145,16 +144,6 @@ async fn by_code(server: &Server, layer: &str) -> BTreeMap<String, Json> {
     features.map(|feature| (feature["properties"]["code"].as_str().unwrap().to_owned(), feature.clone())).collect()
 }
 
-/// Runs SQL as another program would.
-async fn externally(place: &Place, sql: &str) {
-    let sql = sqlx::AssertSqlSafe(sql.to_owned());
-    if place.kind == "postgis" {
-        PgConnection::connect(&place.url).await.unwrap().execute(sqlx::raw_sql(sql)).await.unwrap();
-    } else {
-        SqliteConnection::connect(&format!("sqlite://{}", place.url)).await.unwrap().execute(sqlx::raw_sql(sql)).await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_extract_is_the_same_in_both_codings_and_areas_are_put_together() {
     let [_, place] = both().await;
@@ -194,7 +183,7 @@ async fn several_layers_are_one_transaction() {
         } else {
             "CREATE TRIGGER refuse BEFORE INSERT ON shelter BEGIN SELECT RAISE(ABORT, 'refused'); END"
         };
-        externally(&place, refuse).await;
+        place.externally(refuse).await.unwrap();
         let (status, answer) = server.send("POST", "/import?format=osm", &[], extract().xml()).await;
         assert!(status >= 400, "{answer}");
         assert_eq!(server.get("/collections/facility/items").await.1["numberMatched"], 0, "nothing of it on {}", place.kind);

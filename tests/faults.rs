@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use biaotu::model::{Draft, Value, Write};
 use futures::StreamExt;
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use uuid::Uuid;
 
 use crate::support::{
     cluster::Cluster,
-    stores::{Place, both, serve},
+    stores::{Place, both, built_in, open, serve},
 };
 
 /// Asks until the answer is as wanted; how long that took.
@@ -26,7 +28,8 @@ const NEAREST: &str = "/query/nearest?layer=shelter&point=113.95,28.61&include=u
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_go_on_while_the_database_is_stopped_and_all_recovers_by_itself() {
     let cluster = Cluster::new();
-    let server = serve(&Place::postgis(cluster.url()), false).await;
+    let place = Place::postgis(cluster.url());
+    let server = serve(&place, false).await;
     server.create("shelter", Some((113.95, 28.6)), json!({ "code": "S-1", "name": "one", "state": "open" })).await;
     cluster.stop();
     until("old answers say so", Duration::from_secs(10), async || server.get(NEAREST).await.1["answer"]["stale_s"].is_number()).await;
@@ -43,8 +46,7 @@ async fn answers_go_on_while_the_database_is_stopped_and_all_recovers_by_itself(
     let (status, answer) = server.send("POST", "/collections/shelter/items", &[], body).await;
     assert_eq!(status, 201, "{answer}");
     // Others' edits wake it as before.
-    let mut psql = PgConnection::connect(&cluster.url()).await.unwrap();
-    psql.execute("UPDATE shelter SET name = 'renamed' WHERE code = 'S-1'").await.unwrap();
+    place.externally("UPDATE shelter SET name = 'renamed' WHERE code = 'S-1'").await.unwrap();
     until("an edit by psql", Duration::from_secs(2), async || {
         server.get(NEAREST).await.1["features"][0]["properties"]["name"] == "renamed"
     })
@@ -59,13 +61,11 @@ async fn a_lost_log_is_made_good_by_reading_everything_anew() {
         server.create("shelter", Some((113.95, 28.6)), json!({ "code": "S-1", "name": "one", "state": "open" })).await;
         let mut events = server.client.get(format!("{}/events", server.url)).send().await.unwrap().bytes_stream();
         // The change and its log's loss come in one commit: no follower can have seen it in between.
-        if place.kind == "postgis" {
-            let sql = "BEGIN; UPDATE shelter SET name = 'renamed'; SET CONSTRAINTS ALL IMMEDIATE; DELETE FROM biaotu_change_log; COMMIT";
-            PgConnection::connect(&place.url).await.unwrap().execute(sqlx::raw_sql(sql)).await.unwrap();
-        } else {
-            let sql = "BEGIN IMMEDIATE; UPDATE shelter SET name = 'renamed'; DELETE FROM biaotu_change_log; COMMIT";
-            SqliteConnection::connect(&format!("sqlite://{}", place.url)).await.unwrap().execute(sqlx::raw_sql(sql)).await.unwrap();
-        }
+        let stamp = if place.kind == "postgis" { "SET CONSTRAINTS ALL IMMEDIATE;" } else { "" };
+        place
+            .externally(&format!("BEGIN; UPDATE shelter SET name = 'renamed'; {stamp} DELETE FROM biaotu_change_log; COMMIT"))
+            .await
+            .unwrap();
         until("the world is read anew", Duration::from_secs(5), async || {
             server.get(NEAREST).await.1["features"][0]["properties"]["name"] == "renamed"
         })
@@ -114,30 +114,53 @@ async fn rows_held_by_another_program_make_a_writer_wait_but_not_for_ever() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_programs_cannot_write_what_a_register_cannot_hold() {
-    let [postgis, geopackage] = both().await;
-    let (one, two) = (serve(&postgis, false).await, serve(&geopackage, false).await);
-    let mut psql = PgConnection::connect(&postgis.url).await.unwrap();
-    let mut sqlite = SqliteConnection::connect(&format!("sqlite://{}", geopackage.url)).await.unwrap();
-    for sql in [
-        "INSERT INTO incident (name, kind, occurred_at) VALUES ('x', 'flood', 'infinity')",
-        "INSERT INTO shelter (name, state, capacity) VALUES ('x', 'open', -1)",
-        "INSERT INTO shelter (name, state) VALUES ('x', 'ajar')",
+    let common =
+        ["INSERT INTO shelter (name, state) VALUES ('x', 'ajar')", "INSERT INTO shelter (name, state, capacity) VALUES ('x', 'open', -1)"];
+    let postgis = [
+        "INSERT INTO incident (name, kind, state, occurred_at) VALUES ('x', 'flood', 'open', 'infinity')",
         "INSERT INTO weather_observation (name, temperature) VALUES ('x', 'NaN')",
-    ] {
-        let refused = psql.execute(sql).await.map(|_| ()).unwrap_err().to_string();
-        assert!(refused.contains("check constraint"), "{sql}: {refused}");
-    }
-    for sql in [
+    ];
+    let geopackage = [
         "INSERT INTO shelter (id, name, state) VALUES ('not-a-uuid', 'x', 'open')",
         "INSERT INTO shelter (name, state, capacity) VALUES ('x', 'open', 'many')",
         "INSERT INTO shelter (name, state, verified) VALUES ('x', 'open', 'perhaps')",
-        "INSERT INTO shelter (name, state) VALUES ('x', 'ajar')",
         "INSERT INTO weather_observation (name, temperature) VALUES ('x', 'hot')",
-    ] {
-        let refused = sqlite.execute(sql).await.map(|_| ()).unwrap_err().to_string();
-        assert!(refused.contains("CHECK constraint"), "{sql}: {refused}");
+    ];
+    for place in both().await {
+        let server = serve(&place, false).await;
+        let own: &[&str] = if place.kind == "postgis" { &postgis } else { &geopackage };
+        for sql in common.iter().chain(own) {
+            let refused = place.externally(sql).await.unwrap_err().to_string();
+            assert!(refused.to_lowercase().contains("check constraint"), "{sql}: {refused}");
+        }
+        assert_eq!(server.app.live.world().layers().map(|layer| layer.by_id.len()).sum::<usize>(), 0);
     }
-    for server in [one, two] {
-        assert_eq!(server.get("/collections/shelter/items?limit=1").await.1["numberMatched"], 0);
-    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_with_another_program_is_tried_again() {
+    let [place, _] = both().await;
+    let catalog = built_in();
+    let (n, shelter) = catalog.layer("shelter").unwrap();
+    let store = open(&place, &catalog).await;
+    let [one, two] = ["S-1", "S-2"].map(|code| {
+        let text = |text: &str| Value::Text(text.into());
+        let values = [("code", text(code)), ("name", text(code)), ("state", text("open"))];
+        let values = values.into_iter().map(|(key, value)| (shelter.field(key).unwrap().0, value)).collect();
+        Draft { geometry: None, values }.create(shelter, Uuid::now_v7()).unwrap()
+    });
+    let ids = [one.id, two.id];
+    store.write([one, two].map(|feature| Write::Create { layer: n, feature }).into(), "t").await.unwrap();
+    let mut other = PgConnection::connect(&place.url).await.unwrap();
+    // It gives up later than ours, so that ours is the one that PostgreSQL undoes.
+    other.execute("SET deadlock_timeout = '30s'").await.unwrap();
+    other.execute(sqlx::raw_sql("BEGIN; UPDATE shelter SET name = 'theirs' WHERE code = 'S-2'")).await.unwrap();
+    let name = (shelter.field("name").unwrap().0, Value::Text("ours".into()));
+    let set = Draft { geometry: None, values: vec![name] };
+    let both = ids.map(|id| Write::Update { layer: n, id, if_version: None, set: set.clone() }).into();
+    let ours = tokio::spawn(async move { store.write(both, "t").await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    other.execute("UPDATE shelter SET name = 'theirs' WHERE code = 'S-1'").await.unwrap();
+    other.execute("COMMIT").await.unwrap();
+    assert_eq!(ours.await.unwrap().unwrap().versions, [3, 3], "after theirs, each once");
 }

@@ -11,10 +11,10 @@ use biaotu::{
     model::{Catalog, Draft, Feature, Geometry, Layer, Value, Write},
     store::{Batch, Store},
 };
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use uuid::Uuid;
 
-use crate::support::stores::{Place, both, built_in, open};
+use crate::support::stores::{both, built_in, open};
 
 const THING: &str = r##"
 id = "thing"
@@ -98,16 +98,6 @@ async fn load(store: &Arc<dyn Store>) -> (u64, BTreeMap<Uuid, Feature>) {
     (seq.unwrap(), all)
 }
 
-/// Runs SQL as another program would.
-async fn externally(place: &Place, sql: &str) {
-    let sql = sqlx::AssertSqlSafe(sql.to_owned());
-    if place.kind == "postgis" {
-        PgConnection::connect(&place.url).await.unwrap().execute(sqlx::raw_sql(sql)).await.unwrap();
-    } else {
-        SqliteConnection::connect(&format!("sqlite://{}", place.url)).await.unwrap().execute(sqlx::raw_sql(sql)).await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_is_read_back_and_logged_to_the_last_digit() {
     for place in both().await {
@@ -152,6 +142,26 @@ async fn what_is_written_is_read_back_and_logged_to_the_last_digit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_and_the_last_day_are_kept() {
+    for place in both().await {
+        let catalog = things();
+        let layer = &catalog.layers[0];
+        let store = open(&place, &catalog).await;
+        // 0001-01-01 and 9999-12-31, which stands for "for ever" in many a list.
+        for (day, at) in [(-719_162, -62_135_596_800_000_000), (2_932_896, 253_402_300_799_999_000)] {
+            let (id, write) = create(layer, &[("day", Value::Date(day)), ("at", Value::Time(at))]);
+            store.write(vec![write], "t").await.unwrap_or_else(|error| panic!("{}: {error}", place.kind));
+            let (_, all) = load(&store).await;
+            let value = |key: &str| all[&id].values[layer.field(key).unwrap().0].clone();
+            assert_eq!((value("day"), value("at")), (Value::Date(day), Value::Time(at)), "{}", place.kind);
+        }
+        let logged = store.changes(0, 10).await.unwrap();
+        assert_eq!(logged[1].new.as_ref().unwrap().values[layer.field("day").unwrap().0], Value::Date(2_932_896));
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_is_all_or_nothing_and_errors_have_names() {
     for place in both().await {
         let catalog = things();
@@ -167,7 +177,7 @@ async fn a_transaction_is_all_or_nothing_and_errors_have_names() {
         let (_, good) = create(layer, &[("code", Value::Text("B".into()))]);
         let (_, twin) = create(layer, &[("code", Value::Text("A".into()))]);
         let error = fails(vec![good, twin]).await;
-        assert_eq!(error.code, Code::DuplicateCode, "{error}");
+        assert_eq!((error.code, error.value.as_str()), (Code::DuplicateCode, "A"), "{error}");
         assert_eq!(fails(vec![set(layer, id, Some(7), "count", Value::Int(1))]).await.code, Code::VersionMismatch);
         assert_eq!(fails(vec![set(layer, Uuid::now_v7(), None, "count", Value::Int(1))]).await.code, Code::NotFound);
         assert_eq!(fails(vec![set(layer, id, None, "size", Value::Num(-1.0))]).await.code, Code::OutOfRange);
@@ -254,21 +264,20 @@ async fn edits_of_other_programs_wake_and_are_versioned() {
         let last = store.head().await.unwrap();
         let mut wake = store.watch();
         wake.mark_unchanged();
-        externally(&place, "UPDATE thing SET count = 5, version = 77").await;
+        place.externally("UPDATE thing SET count = 5, version = 77").await.unwrap();
         tokio::time::timeout(Duration::from_secs(1), wake.changed()).await.expect("woken within a second").unwrap();
         let changes = store.changes(last, 10).await.unwrap();
         assert_eq!((changes.len(), changes[0].id, changes[0].actor.as_str()), (1, id, "external"));
         assert_eq!(changes[0].new.as_ref().unwrap().version, 2, "nobody sets a version by hand");
         // A row without an id gets one; its geometry may be anything.
-        externally(
-            &place,
-            if place.kind == "postgis" {
+        place
+            .externally(if place.kind == "postgis" {
                 "INSERT INTO thing (code, geom) VALUES ('x', ST_GeomFromText('POLYGON((0 0, 1 1, 0 1, 1 0, 0 0))', 4326))"
             } else {
                 "INSERT INTO thing (code, geom) VALUES ('x', x'00ff')"
-            },
-        )
-        .await;
+            })
+            .await
+            .unwrap();
         let (_, all) = load(&store).await;
         assert_eq!(all.len(), 2);
         assert!(all.values().any(|feature| feature.geometry.is_none()));
@@ -393,8 +402,12 @@ async fn a_changed_definition_changes_the_table_or_says_why_not() {
             let url = place.url.clone();
             async move { biaotu::store::open(&url, catalog(version, &fields)).await.map(drop).unwrap_err() }
         };
+        // What people read may change as it likes.
+        let renamed = catalog(1, &FIELDS.replace("Size", "Extent").replace("甲", "天"));
+        open(&place, &renamed).await.close().await;
         for (version, fields, about) in [
             (1, FIELDS.replace("min = 0", "min = 1"), "version"),
+            (1, FIELDS.replace("min = 0", "min = 0\nunit = \"t\""), "version"),
             (2, FIELDS.replace("min = 0", "min = 5"), "size"),
             (2, FIELDS.replace("{ value = \"b\", zh = \"乙\", en = \"B\" }", "{ value = \"c\", zh = \"丙\", en = \"C\" }"), "state"),
             (2, FIELDS.replace("key = \"count\"", "key = \"tally\""), "count"),
@@ -428,7 +441,7 @@ async fn a_log_that_does_not_reach_back_says_so() {
         }
         let head = store.head().await.unwrap();
         assert_eq!(store.changes(head + 5, 10).await.unwrap_err().code, Code::LogGap);
-        externally(&place, "DELETE FROM biaotu_change_log WHERE seq <= 2").await;
+        place.externally("DELETE FROM biaotu_change_log WHERE seq <= 2").await.unwrap();
         assert_eq!(store.changes(1, 10).await.unwrap_err().code, Code::LogGap);
         assert_eq!(store.changes(2, 10).await.unwrap().len(), 1);
         store.close().await;
@@ -440,11 +453,12 @@ async fn a_killed_connection_is_made_anew() {
     let [place, _geopackage] = both().await;
     let catalog = things();
     let store = open(&place, &catalog).await;
-    externally(
-        &place,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'biaotu' AND datname = current_database()",
-    )
-    .await;
+    place
+        .externally(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'biaotu' AND datname = current_database()",
+        )
+        .await
+        .unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while store.write(vec![create(&catalog.layers[0], &[]).1], "t").await.is_err() {
         assert!(Instant::now() < deadline);
@@ -453,7 +467,7 @@ async fn a_killed_connection_is_made_anew() {
     let mut wake = store.watch();
     tokio::time::sleep(Duration::from_secs(1)).await;
     wake.mark_unchanged();
-    externally(&place, "INSERT INTO thing (code) VALUES ('after')").await;
+    place.externally("INSERT INTO thing (code) VALUES ('after')").await.unwrap();
     tokio::time::timeout(Duration::from_secs(2), wake.changed()).await.expect("listening again").unwrap();
     store.close().await;
 }

@@ -10,7 +10,6 @@ use crate::{
     error::{Code, Error, Result},
     exchange::{Action, Crs, Lookup, Options, Plan, Row, csv, geojson, import, osm},
     model::{Draft, Exclusion, Feature, LayerRole, Role, Value, Viewer, layer::system},
-    store::creation_order,
     world::{Question, World, nearest::Place},
 };
 
@@ -65,7 +64,7 @@ impl App {
         let world = self.live.world_owned();
         let mut plans = tokio::task::block_in_place(|| self.plan(&world, request, bytes, viewer))?;
         // What is referred to comes before what refers to it.
-        let order = creation_order(&self.catalog);
+        let order = self.catalog.creation_order();
         plans.sort_by_key(|(n, _)| order.iter().position(|at| at == n));
         let refused = plans.iter().any(|(_, plan)| plan.count(Action::Refuse) > 0);
         let commit = !request.dry_run && (!refused || request.partial);

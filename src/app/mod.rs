@@ -17,6 +17,9 @@ use crate::{
 /// How long a writer waits for its own write to become visible.
 const VISIBLE: Duration = Duration::from_secs(10);
 
+/// How long who lost a race waits to be shown what won.
+const LOST_RACE: Duration = Duration::from_secs(1);
+
 pub struct App {
     pub catalog: Arc<Catalog>,
     pub store: Arc<dyn Store>,
@@ -120,13 +123,8 @@ impl App {
         let committed = match self.write(vec![write], viewer).await {
             Err(error) if error.code == Code::VersionMismatch => {
                 // Whoever lost the race gets the state that won, which the view may be about to learn of.
-                let wanted: i64 = error.value.parse().unwrap_or(0);
-                let won = || self.live.world().get(layer, &id).is_none_or(|stored| stored.feature.version >= wanted);
-                for _ in 0..50 {
-                    if won() {
-                        break;
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                if let Ok(head) = self.store.head().await {
+                    let _late = tokio::time::timeout(LOST_RACE, self.live.reached(head)).await;
                 }
                 let world = self.live.world();
                 return Err(match world.get(layer, &id) {

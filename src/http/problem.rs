@@ -36,14 +36,15 @@ pub const fn status_of(code: Code) -> StatusCode {
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::LogGap => StatusCode::GONE,
-        Code::StoreUnavailable | Code::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
+        Code::StoreUnavailable | Code::Deadlock | Code::OutcomeUnknown => StatusCode::SERVICE_UNAVAILABLE,
         Code::InvalidDefinition | Code::InvalidConfig | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status = status_of(self.code);
+        let code = self.code;
+        let status = status_of(code);
         if status.is_server_error() {
             tracing::error!(error = %self, "request failed");
         }
@@ -57,7 +58,8 @@ impl IntoResponse for Error {
             problem["current"] = *details;
         }
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        // What may have been written isn't to be sent again unseen.
+        if status == StatusCode::SERVICE_UNAVAILABLE && code != Code::OutcomeUnknown {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
         response

@@ -1,5 +1,6 @@
 //! What things are: layer definitions, features, geometry, changes, filters. Pure: no tokio, sqlx or axum.
 
+pub mod catalog;
 pub mod change;
 pub mod feature;
 pub mod filter;
@@ -9,10 +10,11 @@ pub mod sphere;
 pub mod value;
 pub mod viewer;
 
+pub use catalog::Catalog;
 pub use change::{Change, Committed, Write};
 pub use feature::{Draft, Feature, ReadOnly};
 pub use filter::Filter;
 pub use geometry::Geometry;
-pub use layer::{Catalog, Exclusion, Field, FieldType, GeometryKind, Layer, LayerRole, Role};
+pub use layer::{Exclusion, Field, FieldType, GeometryKind, Layer, LayerRole, Role};
 pub use value::Value;
 pub use viewer::Viewer;

@@ -27,7 +27,7 @@ pub enum Value {
 }
 
 /// Dates outside these years are refused: they are typing errors, and other programs can't read them.
-const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
+pub const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
 
 impl Value {
     pub fn is_null(&self) -> bool {

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use crate::model::{
     Field, FieldType, GeometryKind, Layer, LayerRole, Role,
     layer::{EFFECTS, Effect, system},
+    value::YEARS,
 };
 
 /// Which SQL to write.
@@ -54,9 +55,10 @@ pub fn check(dialect: Dialect, field: &Field) -> Option<String> {
         FieldType::List { .. } => Some(format!("{column} IS NULL OR json_valid({column})")),
         // SQLite keeps a text in a number's column, and would read it as 0.
         FieldType::Boolean if dialect == Dialect::GeoPackage => Some(format!("{column} IN (0, 1)")),
-        // `infinity` and years of five digits are no dates of a register, and other programs can't read them.
+        // `infinity` is no date of a register.
         FieldType::Date | FieldType::Datetime if dialect == Dialect::PostGis => {
-            Some(format!("{column} >= '0001-01-01' AND {column} < '9999-12-31'"))
+            let zone = if field.kind == FieldType::Datetime { " 00:00Z" } else { "" };
+            Some(format!("{column} >= '{:04}-01-01{zone}' AND {column} < '{:04}-01-01{zone}'", YEARS.start(), YEARS.end() + 1))
         }
         FieldType::Integer | FieldType::Number => {
             let mut parts: Vec<String> = Vec::new();

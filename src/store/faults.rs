@@ -8,22 +8,15 @@ use crate::{
     model::{Catalog, Field, FieldType, Layer},
 };
 
-const DEADLOCK: &str = "deadlock";
-
-/// Whether the transaction was undone for another's sake, so that the same one may go through now.
-pub fn is_deadlock(error: &Error) -> bool {
-    error.code == Code::StoreUnavailable && error.field == DEADLOCK
-}
-
 /// An error that isn't about what was written: the connection, the disk, or a fault of ours.
 pub fn fault(error: sqlx::Error) -> Error {
     match &error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
-            // Connection, resources, operator intervention, system; and a server that is starting up or read-only.
             if matches!(&*code, "40001" | "40P01") {
-                return Error::new(Code::StoreUnavailable, DEADLOCK, database.message(), "");
+                return Error::new(Code::Deadlock, "", database.message(), "");
             }
+            // Connection, resources, operator intervention, system; and a server that is starting up or read-only.
             let away = ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || matches!(&*code, "25006" | "55P03");
             // SQLite: busy, locked, read-only, I/O, full, can't open.
             let busy = matches!(&*code, "5" | "6" | "8" | "10" | "13" | "14" | "261" | "517" | "776" | "778");
@@ -100,9 +93,9 @@ fn taken(database: &dyn sqlx::error::DatabaseError) -> &str {
     detail.and_then(|detail| Some(detail.split_once(")=(")?.1.rsplit_once(')')?.0)).unwrap_or_default()
 }
 
-/// An error that came at the commit, where references are checked.
+/// An error of the checks that wait for the commit: references.
 pub fn of_commit(catalog: &Catalog, error: sqlx::Error) -> Error {
-    let sqlx::Error::Database(database) = &error else { return lost_commit(error) };
+    let sqlx::Error::Database(database) = &error else { return fault(error) };
     if database.kind() != ErrorKind::ForeignKeyViolation {
         return fault(error);
     }
@@ -115,7 +108,7 @@ pub fn of_commit(catalog: &Catalog, error: sqlx::Error) -> Error {
     }
 }
 
-/// The connection went while the commit was under way: whether it took place can't be known from here.
+/// The commit itself went wrong. If the connection went, whether it took place can't be known from here.
 pub fn lost_commit(error: sqlx::Error) -> Error {
     match fault(error) {
         error if error.code == Code::StoreUnavailable => Error::new(Code::OutcomeUnknown, "", error.value, ""),
@@ -161,5 +154,17 @@ pub fn missed(layer: &Layer, id: Uuid, current: Option<i64>) -> Error {
     match current {
         Some(version) => Error::new(Code::VersionMismatch, format!("{}/{id}", layer.id), version, version),
         None => Error::new(Code::NotFound, layer.id.as_str(), id, "an id of this layer / 本图层的 id"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_without_an_answer_is_not_called_undone() {
+        let cut = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert_eq!(fault(cut()).code, Code::StoreUnavailable);
+        assert_eq!(lost_commit(cut()).code, Code::OutcomeUnknown);
     }
 }

@@ -125,7 +125,7 @@ async fn prepare(connection: &mut SqliteConnection, catalog: &Catalog) -> Result
 
 async fn bring_up(connection: &mut SqliteConnection, catalog: &Catalog) -> Result<()> {
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
-    for n in sync::creation_order(catalog) {
+    for n in catalog.creation_order() {
         let layer = &catalog.layers[n];
         let stored: Option<(i64, String)> = sqlx::query_as("SELECT version, definition FROM biaotu_layer WHERE id = ?")
             .bind(&layer.id)
@@ -371,7 +371,11 @@ impl Store for GeoPackage {
         // Set and taken back in one transaction: no other connection ever sees an actor.
         tx.execute("UPDATE biaotu_gate SET actor = NULL").await.map_err(fault)?;
         let seq: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *tx).await.map_err(fault)?;
-        tx.commit().await.map_err(|error| faults::of_commit(&self.catalog, error))?;
+        tx.commit().await.map_err(|error| match error {
+            // SQLite answers here what it found; without an answer nobody knows.
+            sqlx::Error::Database(_) => faults::of_commit(&self.catalog, error),
+            error => faults::lost_commit(error),
+        })?;
         self.woken.send_modify(|n| *n += 1);
         Ok(Committed { seq: seq as u64, versions })
     }

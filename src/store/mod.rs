@@ -12,8 +12,6 @@ mod rows;
 mod sync;
 pub mod wkb;
 
-pub use sync::creation_order;
-
 use std::sync::Arc;
 
 use async_trait::async_trait;

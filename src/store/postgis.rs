@@ -88,7 +88,7 @@ async fn listen(pool: PgPool, woken: watch::Sender<u64>) {
 async fn prepare(connection: &mut PgConnection, catalog: &Catalog) -> Result<()> {
     MIGRATIONS.run(&mut *connection).await.map_err(|error| Error::unavailable(format!("migrations: {error}")))?;
     let mut tx = connection.begin().await.map_err(fault)?;
-    for n in sync::creation_order(catalog) {
+    for n in catalog.creation_order() {
         let layer = &catalog.layers[n];
         let stored: Option<(i64, String)> = sqlx::query_as("SELECT version, definition FROM biaotu_layer WHERE id = $1")
             .bind(&layer.id)
@@ -347,7 +347,7 @@ impl Store for PostGis {
         // Two transactions that want the same rows in another order: PostgreSQL undoes one, which may simply try again.
         for _ in 0..3 {
             match self.try_write(&writes, actor).await {
-                Err(error) if faults::is_deadlock(&error) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) if error.code == Code::Deadlock => tokio::time::sleep(Duration::from_millis(20)).await,
                 other => return other,
             }
         }

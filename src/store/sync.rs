@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::ddl::{self, Dialect, quoted};
 use crate::{
     error::{Code, Error, Result},
-    model::{Field, Layer, LayerRole},
+    model::{Field, Layer},
 };
 
 /// The difference between a stored definition and the one at hand.
@@ -18,10 +18,10 @@ pub struct Difference {
     pub retyped: Vec<usize>,
 }
 
-/// What of a definition makes its table; names, colours and the like may change freely.
+/// What of a definition makes its table, and what its numbers mean; names, colours and the like may change freely.
 fn shape(definition: &Json) -> Json {
     const OF_LAYER: [&str; 3] = ["geometry", "natural_key", "roles"];
-    const OF_FIELD: [&str; 9] = ["key", "type", "to", "role", "min", "max", "required", "default", "read_only"];
+    const OF_FIELD: [&str; 10] = ["key", "type", "unit", "to", "role", "min", "max", "required", "default", "read_only"];
     // What is absent, null, false or empty says the same.
     let members = |of: &Json, keys: &[&str]| -> Vec<Json> {
         let silent = |value: &Json| matches!(value, Json::Bool(false)) || value.as_array().is_some_and(Vec::is_empty);
@@ -155,27 +155,4 @@ pub fn obstacles(dialect: Dialect, layer: &Layer, difference: &Difference) -> Ve
 
 pub fn refuse(count: i64, (_, field, what, remedy): &(String, String, &'static str, &'static str)) -> Error {
     Error::new(Code::DefinitionConflict, field.as_str(), format!("{count} {what}"), remedy)
-}
-
-/// Layers in an order in which each comes after those that it refers to; a layer may refer to itself.
-pub fn creation_order(catalog: &crate::model::Catalog) -> Vec<usize> {
-    let mut order: Vec<usize> = Vec::new();
-    let mut left: Vec<usize> = (0..catalog.layers.len()).collect();
-    while !left.is_empty() {
-        let ready = |n: &usize| {
-            let layer = &catalog.layers[*n];
-            let mut targets = layer.fields.iter().filter_map(|field| match &field.kind {
-                crate::model::FieldType::Ref { to } => catalog.layer(to).ok().map(|(target, _)| target),
-                _ => None,
-            });
-            // The ledger's trigger writes the stock table.
-            let stock_first = !layer.has(LayerRole::Ledger) || catalog.with_role(LayerRole::Stock).all(|(stock, _)| order.contains(&stock));
-            stock_first && targets.all(|target| target == *n || order.contains(&target))
-        };
-        // Where layers refer to each other in a ring, the first goes first: keys are checked at commit.
-        let next = left.iter().position(ready).unwrap_or(0);
-        let next = left.remove(next);
-        order.push(next);
-    }
-    order
 }

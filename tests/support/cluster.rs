@@ -56,7 +56,5 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         let _ = run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
-        // What the postgres user made, only it may remove.
-        let _ = std::process::Command::new("rm").arg("-rf").arg(self.data()).status();
     }
 }

@@ -7,7 +7,7 @@ use biaotu::{
     model::{Catalog, Geometry},
     store::{self, Store},
 };
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
 /// A store of a test's own, removed when dropped.
 pub struct Place {
@@ -21,6 +21,16 @@ impl Place {
     /// A database that somebody else removes.
     pub fn postgis(url: String) -> Place {
         Place { url, kind: "borrowed", _folder: None }
+    }
+
+    /// Runs SQL as another program would.
+    pub async fn externally(&self, sql: &str) -> sqlx::Result<()> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
+        if self.url.starts_with("postgres") {
+            PgConnection::connect(&self.url).await?.execute(sql).await.map(drop)
+        } else {
+            SqliteConnection::connect(&format!("sqlite://{}", self.url)).await?.execute(sql).await.map(drop)
+        }
     }
 }
 
