@@ -38,7 +38,7 @@ fuzz: web
 	[ -x $(FUZZ)/bin/schemathesis ] || { python3 -m venv $(FUZZ) && $(FUZZ)/bin/pip install --quiet schemathesis owslib; }
 	cargo build
 	bash tests/support/with-server.sh bash -c '$(FUZZ)/bin/python tests/support/owslib_read.py $$BASE_URL && \
-	  $(FUZZ)/bin/schemathesis run $$BASE_URL/openapi.json --exclude-path /events --suppress-health-check all \
+	  cd $(FUZZ) && bin/schemathesis run $$BASE_URL/openapi.json --exclude-path /events --suppress-health-check all \
 	  --checks not_a_server_error,content_type_conformance,status_code_conformance --max-examples 100'
 
 bench:
