@@ -268,6 +268,131 @@ async fn an_area_finds_what_postgis_finds() {
     }
 }
 
+/// Blocks, summaries and shortlists against looking at every feature, as a slow oracle.
+#[test]
+fn shortcuts_agree_with_looking_at_each_feature() {
+    use biaotu::model::{Exclusion, LayerRole, Role};
+    let mut random = Random::seeded("world shortcuts");
+    let catalog = Arc::new(Catalog::parse(&biaotu::config::built_in()).unwrap());
+    let number_of = |id: &str| catalog.layer(id).unwrap().0;
+    let (depot, shelter, stock) = (number_of("supply_depot"), number_of("shelter"), number_of("stock"));
+    let text = |text: &str| Value::Text(text.into());
+    let mut features: Vec<Vec<Feature>> = vec![vec![]; catalog.layers.len()];
+    let towns: Vec<_> = (0..12).map(|_| (somewhere(&mut random), 10f64.powf(random.between(2.0, 4.5)))).collect();
+    for n in 0..16_000 {
+        let layer = if n % 2 == 0 { depot } else { shelter };
+        let definition = &catalog.layers[layer];
+        let (town, spread) = towns[random.below(towns.len())];
+        // Some stand at the very same place.
+        let away = if random.below(20) == 0 { 0.0 } else { spread * random.between(0.0, 1.0).powi(2) };
+        let at = destination(town.0, town.1, random.between(0.0, std::f64::consts::TAU), away);
+        let mut values = vec![Value::Null; definition.fields.len()].into_boxed_slice();
+        let mut set = |key: &str, value: Value| {
+            if let Some((at, _)) = definition.field(key) {
+                values[at] = value;
+            }
+        };
+        set("verified", Value::Bool(random.below(10) > 0));
+        set("state", text(if random.below(20) > 0 { "open" } else { "closed" }));
+        set("capacity", Value::Int(100));
+        set("occupied", Value::Int(if random.below(9) == 0 { 100 } else { 5 }));
+        if random.below(300) == 0 {
+            set("unsafe_for", Value::List(Arc::new(vec!["flood".into()])));
+        }
+        let id = Uuid::from_u128(n as u128 + 1);
+        features[layer].push(Feature { id, version: 1, updated_at: 0, geometry: Some(Geometry::point(at.x, at.y).unwrap()), values });
+        if layer == depot && random.below(3) == 0 {
+            let definition = &catalog.layers[stock];
+            let mut values = vec![Value::Null; definition.fields.len()].into_boxed_slice();
+            let mut set = |role, value| values[definition.role(role).unwrap()] = value;
+            set(Role::StockOf, text(&id.to_string()));
+            set(Role::ItemCode, text(["A", "B", "C"][random.below(3)]));
+            set(Role::Unit, text(["吨", "条"][random.below(2)]));
+            set(Role::OnHand, Value::Num(random.below(500) as f64));
+            set(Role::Reserved, Value::Num(random.below(5) as f64));
+            features[stock].push(Feature { id: Uuid::from_u128(1 << 90 | n as u128), version: 1, updated_at: 0, geometry: None, values });
+        }
+    }
+    assert!(catalog.layers[stock].has(LayerRole::Stock));
+    let world = World::build(catalog.clone(), features.clone(), 1, 0);
+    let lines = features[stock].clone();
+    let viewer = Viewer::local_admin();
+    for turn in 0..if support::soak() { 3_000 } else { 300 } {
+        let layer = [depot, shelter][turn % 2];
+        let (town, spread) = towns[random.below(towns.len())];
+        let at = destination(town.0, town.1, random.between(0.0, std::f64::consts::TAU), spread * random.between(0.0, 1.5));
+        let radius_m = 10f64.powf(random.between(1.0, 7.0));
+        let include = [0, 0, 0, Exclusion::Closed.bit(), Exclusion::Unverified.bit() | Exclusion::Full.bit()][random.below(5)];
+        let hazard = [None, Some("flood")][random.below(2)];
+        let question = Question { viewer: &viewer, now: 0, filter: None, hazard, include, inside: None };
+        let (mut taken, mut left) = (Vec::new(), Vec::new());
+        for stored in world.layer(layer).by_id.values() {
+            let distance = stored.feature.geometry.as_ref().unwrap().distance_m(at.x, at.y);
+            let unsafe_here = hazard.and_then(|kind| catalog.hazard_bit(kind)).is_some_and(|bit| stored.unsafe_for() & bit != 0);
+            let reasons = stored.excluded() & !include | if unsafe_here { Exclusion::Unsafe.bit() & !include } else { 0 };
+            match Exclusion::ALL.into_iter().find(|reason| stored.excluded() & !include & reason.bit() != 0) {
+                _ if reasons == 0 => taken.push((distance, stored.feature.id)),
+                Some(reason) => left.push((distance, reason)),
+                None => left.push((distance, Exclusion::Unsafe)),
+            }
+        }
+        taken.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        left.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Distances derived from chords differ by 0.1 mm/km; what stands at the very edge isn't asked about.
+        let near = |a: f64, b: f64| (a - b).abs() <= b * 1.1e-7 + 1e-6;
+        let same = |ours: &[f64], theirs: &[f64]| {
+            assert_eq!(ours.len(), theirs.len(), "turn {turn}");
+            assert!(ours.iter().zip(theirs).all(|(a, b)| near(*a, *b)), "turn {turn}: {ours:?} against {theirs:?}");
+        };
+        let place = Place::new(at.x, at.y);
+
+        let k = 1 + random.below(40);
+        let (hits, excluded) = world.nearest(layer, place, k, question);
+        same(&hits.iter().map(|hit| hit.distance_m).collect::<Vec<_>>(), &taken.iter().take(k).map(|(d, _)| *d).collect::<Vec<_>>());
+        let last = taken.get(k - 1).map_or(f64::INFINITY, |(d, _)| *d);
+        if !left.iter().any(|(d, _)| near(*d, last)) {
+            assert_eq!(excluded.counts.iter().sum::<u64>() as usize, left.iter().filter(|(d, _)| *d <= last).count());
+        }
+
+        if taken.iter().map(|(d, _)| d).chain(left.iter().map(|(d, _)| d)).any(|d| near(*d, radius_m)) {
+            continue;
+        }
+        let limit = [0, 7, 100, usize::MAX][random.below(4)];
+        let found = world.within(layer, Reach::Radius { place, radius_m }, limit, true, question);
+        taken.retain(|(d, _)| *d <= radius_m);
+        left.retain(|(d, _)| *d <= radius_m);
+        assert_eq!(found.count as usize, taken.len(), "turn {turn}");
+        for reason in Exclusion::ALL {
+            let theirs = left.iter().filter(|(_, why)| *why == reason).count();
+            assert_eq!(found.excluded.counts[reason as usize] as usize, theirs, "turn {turn}: {}", reason.word());
+        }
+        same(
+            &found.hits.iter().map(|hit| hit.distance_m).collect::<Vec<_>>(),
+            &taken.iter().take(limit).map(|(d, _)| *d).collect::<Vec<_>>(),
+        );
+        let last = if limit <= taken.len() { limit.checked_sub(1).map_or(-1.0, |at| taken[at].0) } else { f64::INFINITY };
+        if !left.iter().any(|(d, _)| near(*d, last)) {
+            let named: Vec<f64> = left.iter().map(|(d, _)| *d).filter(|d| *d <= last).take(limit.min(100)).collect();
+            same(&found.excluded.nearest.iter().map(|left| left.distance_m).collect::<Vec<_>>(), &named);
+        }
+        let mut sums: BTreeMap<(String, String), (f64, f64)> = BTreeMap::new();
+        let definition = &catalog.layers[stock];
+        let role = |feature: &Feature, role| feature.values[definition.role(role).unwrap()].to_text();
+        let ids: std::collections::HashSet<Uuid> = taken.iter().map(|(_, id)| *id).collect();
+        for line in lines.iter().filter(|line| ids.contains(&role(line, Role::StockOf).parse().unwrap())) {
+            let sum = sums.entry((role(line, Role::ItemCode), role(line, Role::Unit))).or_default();
+            sum.0 += role(line, Role::OnHand).parse::<f64>().unwrap();
+            sum.1 += role(line, Role::Reserved).parse::<f64>().unwrap();
+        }
+        let ours = found.sums.to_json(world.items());
+        for ((item, unit), (on_hand, reserved)) in &sums {
+            assert_eq!(ours[item][unit]["on_hand"].as_f64(), Some(*on_hand), "turn {turn}: {item} {unit}");
+            assert_eq!(ours[item][unit]["reserved"].as_f64(), Some(*reserved), "turn {turn}: {item} {unit}");
+        }
+        assert_eq!(ours.as_object().unwrap().values().map(|units| units.as_object().unwrap().len()).sum::<usize>(), sums.len());
+    }
+}
+
 #[test]
 fn changes_in_any_order_leave_the_world_that_a_fresh_build_gives() {
     use biaotu::model::Change;

@@ -120,7 +120,7 @@ fn write_hits(out: &mut Vec<u8>, hits: &[Hit<'_>], viewer: &Viewer) {
 }
 
 /// What every computed answer says about itself: `{seq, at, basis, …}`, and `more` members.
-fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str>, excluded: &Excluded, more: Map<String, Json>) {
+fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str>, excluded: &Excluded<'_>, more: Map<String, Json>) {
     let at = crate::model::Value::Time(now()).to_text();
     // Hazard kinds are plain words of the definitions.
     let hazard_json = hazard.map_or("null".to_owned(), |kind| format!("\"{kind}\""));
@@ -344,6 +344,7 @@ fn answer_within(app: &App, world: &World, viewer: &Viewer, asked: &Within, reac
     if asked.layers.len() > 1 {
         hits.sort_by(|a: &Hit<'_>, b| a.distance_m.total_cmp(&b.distance_m).then(a.stored.feature.id.cmp(&b.stored.feature.id)));
         hits.truncate(asked.limit);
+        excluded.would_be_among(&hits, asked.limit);
     }
     let mut more = Map::new();
     more.insert("counts".into(), Json::Object(counts));

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{
     layer::GeometryKind,
-    sphere::{self, Cap, Frame, V3},
+    sphere::{self, Bounds, Cap, Frame, V3},
 };
 use crate::error::{Code, Error, Result};
 
@@ -220,25 +220,15 @@ impl Geometry {
         }
     }
 
-    /// Corners (min, max) of a box in ECEF metres that holds the geometry, edges and insides included.
-    pub fn ecef_box(&self) -> (V3, V3) {
+    /// A box in ECEF metres that holds the geometry, edges and insides included.
+    pub fn ecef_box(&self) -> Bounds {
         match self {
-            Geometry::Point { lon, lat } => {
-                let p = sphere::ecef(*lon, *lat);
-                (p, p)
-            }
+            Geometry::Point { lon, lat } => Bounds::at(sphere::ecef(*lon, *lat)),
             Geometry::Shape(shape) => {
-                let (mut min, mut max) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-                for c in shape.geo.coords_iter() {
-                    let p = sphere::ecef(c.x, c.y);
-                    for i in 0..3 {
-                        min[i] = min[i].min(p[i]);
-                        max[i] = max[i].max(p[i]);
-                    }
-                }
+                let mut bounds = Bounds::EMPTY;
+                shape.geo.coords_iter().for_each(|c| bounds.join(Bounds::at(sphere::ecef(c.x, c.y))));
                 // The surface between vertices stands off their hull by at most the sagitta of the cap: R(1 - cos θ).
-                let pad = sphere::A * (1.0 - shape.cap.angle.cos()) * 1.02 + 0.01;
-                (min.map(|x| x - pad), max.map(|x| x + pad))
+                bounds.padded(sphere::A * (1.0 - shape.cap.angle.cos()) * 1.02 + 0.01)
             }
         }
     }

@@ -283,6 +283,10 @@ impl Exclusion {
     pub const fn bit(self) -> u8 {
         1 << self as u8
     }
+    /// The first reason among some bits: the one that an answer names.
+    pub fn first(bits: u8) -> Option<Exclusion> {
+        Self::ALL.get(bits.trailing_zeros() as usize).copied()
+    }
 }
 
 /// A checked layer definition.

@@ -54,6 +54,21 @@ pub fn arc_of_chord(chord: f64) -> f64 {
     2.0 * R * half.min(1.0).asin()
 }
 
+/// The inverse of [`arc_of_chord`].
+pub fn chord_of_arc(arc: f64) -> f64 {
+    2.0 * R * (arc / (2.0 * R)).min(std::f64::consts::FRAC_PI_2).sin()
+}
+
+/// A squared chord so long that what lies beyond it is farther by geodesic than anything within `chord2`.
+pub fn surely_beyond2(chord2: f64) -> f64 {
+    if chord2 < CHORD_EXACT * CHORD_EXACT {
+        // Distances are derived from chords on this side, and from geodesics that differ by 1e-7 at most on the other.
+        return chord2 * (1.0 + 1e-6);
+    }
+    let longest_arc = 2.0 * 6_330_000.0 * (chord2.sqrt() / (2.0 * 6_330_000.0)).min(1.0).asin() * (1.0 + 1e-8);
+    chord_bounds(longest_arc).1.powi(2)
+}
+
 /// Bounds of the chord, metres, between positions whose geodesic distance is `arc` metres: (surely within, surely beyond).
 pub fn chord_bounds(arc: f64) -> (f64, f64) {
     // Radii of curvature of normal sections lie in 6335..6400 km; the chord over an arc is 2ρ sin(arc/2ρ), growing with ρ.
@@ -94,6 +109,45 @@ pub fn nearest_on_edge(p: V3, a: V3, b: V3) -> V3 {
     };
     // The foot lies between a and b where it is ahead of a and behind b.
     if dot(cross(a, foot), n) >= 0.0 && dot(cross(foot, b), n) >= 0.0 { foot } else { nearer_end }
+}
+
+/// A box in ECEF metres.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    pub min: V3,
+    pub max: V3,
+}
+
+impl Bounds {
+    /// Holds nothing.
+    pub const EMPTY: Bounds = Bounds { min: [f64::INFINITY; 3], max: [f64::NEG_INFINITY; 3] };
+
+    /// The box of one position.
+    pub fn at(p: V3) -> Bounds {
+        Bounds { min: p, max: p }
+    }
+    /// Grows to hold another.
+    pub fn join(&mut self, other: Bounds) {
+        for i in 0..3 {
+            self.min[i] = self.min[i].min(other.min[i]);
+            self.max[i] = self.max[i].max(other.max[i]);
+        }
+    }
+    /// Squared distance from a position to the box's nearest point, 0 inside.
+    pub fn nearest2(&self, p: V3) -> f64 {
+        (0..3).map(|i| (self.min[i] - p[i]).max(p[i] - self.max[i]).max(0.0)).map(|d| d * d).sum()
+    }
+    /// Squared distance from a position to the box's farthest corner.
+    pub fn farthest2(&self, p: V3) -> f64 {
+        (0..3).map(|i| (p[i] - self.min[i]).abs().max((p[i] - self.max[i]).abs())).map(|d| d * d).sum()
+    }
+    /// This box with so much more on each side.
+    pub fn padded(self, by: f64) -> Bounds {
+        Bounds { min: self.min.map(|x| x - by), max: self.max.map(|x| x + by) }
+    }
+    pub fn meets(&self, other: &Bounds) -> bool {
+        (0..3).all(|i| self.min[i] <= other.max[i] && self.max[i] >= other.min[i])
+    }
 }
 
 /// A plane on which great circles are straight lines: the gnomonic projection about `center`.

@@ -3,9 +3,8 @@
 use std::io::Write;
 
 use serde_json::{Value as Json, json};
-use uuid::Uuid;
 
-use super::{LayerIndex, Stored, World};
+use super::{LayerIndex, Stored, World, points::Summary};
 use crate::model::{Exclusion, Filter, Geometry, LayerRole, Viewer, layer::system};
 
 /// The conditions of a spatial question, whatever its shape.
@@ -32,9 +31,9 @@ pub struct Hit<'w> {
 }
 
 /// One thing that would have been in the answer, and why it isn't.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Left {
-    pub id: Uuid,
+#[derive(Clone, Copy, Debug)]
+pub struct Left<'w> {
+    pub stored: &'w Stored,
     pub layer: usize,
     pub reason: Exclusion,
     pub distance_m: f64,
@@ -42,16 +41,16 @@ pub struct Left {
 
 /// What was left out: the nearest by name, all by number.
 #[derive(Clone, Debug, Default)]
-pub struct Excluded {
-    pub nearest: Vec<Left>,
+pub struct Excluded<'w> {
+    pub nearest: Vec<Left<'w>>,
     pub counts: [u64; Exclusion::ALL.len()],
 }
 
-impl Excluded {
+impl<'w> Excluded<'w> {
     /// How many are named.
     pub const NAMED_MAX: usize = 100;
 
-    pub fn add(&mut self, left: Left) {
+    pub fn add(&mut self, left: Left<'w>) {
         self.counts[left.reason as usize] += 1;
         self.nearest.push(left);
         if self.nearest.len() >= 4 * Self::NAMED_MAX {
@@ -60,10 +59,17 @@ impl Excluded {
     }
     /// Sorts by distance and keeps the nearest.
     pub fn trim(&mut self) {
-        self.nearest.sort_by(|a, b| a.distance_m.total_cmp(&b.distance_m).then(a.id.cmp(&b.id)));
+        self.nearest.sort_by(|a, b| a.distance_m.total_cmp(&b.distance_m).then_with(|| a.stored.feature.id.cmp(&b.stored.feature.id)));
         self.nearest.truncate(Self::NAMED_MAX);
     }
-    pub fn join(&mut self, other: Excluded) {
+    /// Keeps the names of those that would have been among `hits`: where there are `limit` of them, none beyond the last.
+    pub fn would_be_among(&mut self, hits: &[Hit<'_>], limit: usize) {
+        if hits.len() == limit {
+            let last = hits.last().map_or(f64::NEG_INFINITY, |hit| hit.distance_m);
+            self.nearest.retain(|left| left.distance_m <= last);
+        }
+    }
+    pub fn join(&mut self, other: Excluded<'w>) {
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
             *mine += theirs;
         }
@@ -77,8 +83,9 @@ impl Excluded {
             let layer = &world.catalog.layers[left.layer].id;
             let comma = if i > 0 { "," } else { "" };
             // Writing to memory doesn't fail.
-            let _ = write!(out, "{comma}{{\"id\":\"{}\",\"layer\":\"{layer}\",\"reason\":\"{}\",\"name\":", left.id, left.reason.word());
-            let name = world.get(left.layer, &left.id).and_then(|stored| stored.feature.values[system::NAME].as_str());
+            let (id, reason) = (left.stored.feature.id, left.reason.word());
+            let _ = write!(out, "{comma}{{\"id\":\"{id}\",\"layer\":\"{layer}\",\"reason\":\"{reason}\",\"name\":");
+            let name = left.stored.feature.values[system::NAME].as_str();
             let _ = serde_json::to_writer(&mut *out, &name);
             let _ = write!(out, ",\"distance_m\":{:.1}}}", left.distance_m);
         }
@@ -125,18 +132,27 @@ impl<'a> Gate<'a> {
     }
 
     /// Judges by the flags alone, without touching the feature; `Take` means that [`Gate::judge`] has to be asked.
-    pub fn glance(&self, excluded: u8, unsafe_for: u32) -> Verdict {
-        let reasons = excluded & self.mask;
-        if reasons == 0 && unsafe_for & self.hazard_bit == 0 {
-            return Verdict::Take;
+    fn glance(&self, excluded: u8, unsafe_for: u32) -> Verdict {
+        match Exclusion::first(excluded & self.mask) {
+            Some(reason) => Verdict::Leave(reason),
+            None if unsafe_for & self.hazard_bit != 0 => Verdict::Leave(Exclusion::Unsafe),
+            None => Verdict::Take,
         }
-        let first = Exclusion::ALL.into_iter().find(|reason| reasons & reason.bit() != 0);
-        Verdict::Leave(first.unwrap_or(Exclusion::Unsafe))
     }
 
     /// Whether nothing beyond the flags needs to be looked at.
-    pub fn is_flags_only(&self) -> bool {
+    fn is_flags_only(&self) -> bool {
         self.question.filter.is_none() && self.question.inside.is_none() && self.dangers.is_empty()
+    }
+
+    /// Whether a summary of points tells how each of them would be judged.
+    pub fn trusts(&self, summary: &Summary) -> bool {
+        self.is_flags_only() && self.question.include == 0 && summary.unsafe_for & self.hazard_bit == 0
+    }
+
+    /// The verdict on a point: by its flags where they suffice, so that its feature isn't touched.
+    pub fn verdict(&self, excluded: u8, unsafe_for: u32, stored: &Stored) -> Verdict {
+        if self.is_flags_only() { self.glance(excluded, unsafe_for) } else { self.judge(stored) }
     }
 
     /// The full verdict on a feature.

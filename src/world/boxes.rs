@@ -10,7 +10,10 @@ use geo::{Intersects, MapCoords};
 use super::{LayerIndex, stored::Stored};
 use crate::{
     error::{Code, Error, Result},
-    model::{Geometry, sphere, sphere::V3},
+    model::{
+        Geometry,
+        sphere::{self, Bounds},
+    },
 };
 
 /// A box in degrees. `east` may be above 180 where it crosses the antimeridian.
@@ -44,8 +47,8 @@ impl LonLatBox {
     }
 
     /// A corner box in ECEF metres that holds the surface inside.
-    fn ecef_box(&self) -> (V3, V3) {
-        let (mut min, mut max) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+    fn ecef_box(&self) -> Bounds {
+        let mut bounds = Bounds::EMPTY;
         // Positions every 5° at most; between them the surface stands off by less than the pad.
         let steps = |from: f64, to: f64| ((to - from) / 5.0).ceil().clamp(1.0, 72.0) as u32;
         let (columns, rows) = (steps(self.west, self.east), steps(self.south, self.north));
@@ -53,18 +56,13 @@ impl LonLatBox {
             for j in 0..=rows {
                 let lon = self.west + (self.east - self.west) * f64::from(i) / f64::from(columns);
                 let lat = self.south + (self.north - self.south) * f64::from(j) / f64::from(rows);
-                let p = sphere::ecef(lon, lat);
-                for k in 0..3 {
-                    min[k] = min[k].min(p[k]);
-                    max[k] = max[k].max(p[k]);
-                }
+                bounds.join(Bounds::at(sphere::ecef(lon, lat)));
             }
         }
         let width = (self.east - self.west) / f64::from(columns);
         let height = (self.north - self.south) / f64::from(rows);
         let half = (width.hypot(height) / 2.0).to_radians();
-        let pad = sphere::A * (1.0 - half.cos()) * 1.02 + 0.01;
-        (min.map(|x| x - pad), max.map(|x| x + pad))
+        bounds.padded(sphere::A * (1.0 - half.cos()) * 1.02 + 0.01)
     }
 
     /// Whether the geometry meets the box, its edges straight in longitude and latitude as a map draws them.
@@ -93,16 +91,14 @@ impl LonLatBox {
 impl LayerIndex {
     /// Features that meet the box.
     pub fn in_box(&self, lonlat: LonLatBox) -> impl Iterator<Item = &Arc<Stored>> {
-        let (min, max) = lonlat.ecef_box();
-        self.candidates(min, max)
-            .map(|(shard, local)| &shard.features[local as usize])
+        self.candidates(lonlat.ecef_box())
+            .map(|(shard, local)| &shard.features[local])
             .filter(move |stored| stored.feature.geometry.as_ref().is_some_and(|geometry| lonlat.meets(geometry)))
     }
 
     /// Identifies what a box shows: equal marks in one process mean equal content.
     pub fn mark_of(&self, lonlat: LonLatBox) -> u64 {
-        let (min, max) = lonlat.ecef_box();
-        let mut uids: Vec<u64> = self.shards_meeting(min, max).map(|shard| shard.uid).collect();
+        let mut uids: Vec<u64> = self.shards_meeting(lonlat.ecef_box()).map(|shard| shard.uid).collect();
         uids.sort_unstable();
         let mut hasher = std::hash::DefaultHasher::new();
         (uids, self.layer.version).hash(&mut hasher);

@@ -8,11 +8,16 @@ use rstar::{AABB, PointDistance, RTree, RTreeObject};
 use uuid::Uuid;
 
 use super::{
-    shard::{Edit, SHARD_MAX, Shard, box_distance2, partition},
+    shard::{Edit, SHARD_MAX, Shard, partition},
     stock::Balances,
     stored::Stored,
 };
-use crate::model::{Catalog, Feature, Layer, layer::system, sphere, sphere::V3};
+use crate::model::{
+    Catalog, Feature, Layer,
+    layer::system,
+    sphere,
+    sphere::{Bounds, V3},
+};
 
 #[derive(Clone, Debug)]
 pub struct LayerIndex {
@@ -28,32 +33,40 @@ pub struct LayerIndex {
 
 #[derive(Clone, Copy, Debug)]
 struct ShardBox {
-    min: V3,
-    max: V3,
+    bounds: Bounds,
     shard: u32,
 }
 
 impl RTreeObject for ShardBox {
     type Envelope = AABB<V3>;
     fn envelope(&self) -> AABB<V3> {
-        AABB::from_corners(self.min, self.max)
+        AABB::from_corners(self.bounds.min, self.bounds.max)
     }
 }
 impl PointDistance for ShardBox {
     fn distance_2(&self, p: &V3) -> f64 {
-        box_distance2(self.min, self.max, *p)
+        self.bounds.nearest2(*p)
     }
 }
 
 fn directory(shards: &[Arc<Shard>]) -> Arc<RTree<ShardBox>> {
-    let boxes = shards.iter().enumerate().map(|(i, shard)| ShardBox { min: shard.min, max: shard.max, shard: i as u32 });
+    let boxes = shards.iter().enumerate().map(|(i, shard)| ShardBox { bounds: shard.bounds, shard: i as u32 });
     Arc::new(RTree::bulk_load(boxes.collect()))
+}
+
+/// Divides things into what shards are made of, with room to grow.
+fn shares<T>(mut placed: Vec<(V3, T)>) -> Vec<Vec<T>> {
+    const SHARE: usize = SHARD_MAX * 3 / 4;
+    partition(&mut placed, SHARE);
+    let count = placed.len().div_ceil(SHARE);
+    let mut things = placed.into_iter().map(|(_, thing)| thing);
+    (0..count).map(|_| things.by_ref().take(SHARE).collect()).collect()
 }
 
 /// Where a feature stands when shards are made: the middle of its box.
 fn middle(feature: &Feature) -> Option<V3> {
-    let (min, max) = feature.geometry.as_ref()?.ecef_box();
-    Some([0, 1, 2].map(|i| (min[i] + max[i]) / 2.0))
+    let bounds = feature.geometry.as_ref()?.ecef_box();
+    Some([0, 1, 2].map(|i| (bounds.min[i] + bounds.max[i]) / 2.0))
 }
 
 impl LayerIndex {
@@ -71,8 +84,7 @@ impl LayerIndex {
                 None => unplaced.push(feature),
             }
         }
-        let mut groups = Vec::new();
-        partition(placed, SHARD_MAX * 3 / 4, &mut groups);
+        let groups = shares(placed);
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(groups.len().max(1));
         let mut queues: Vec<Vec<Vec<Feature>>> = (0..workers).map(|_| Vec::new()).collect();
         for (i, group) in groups.into_iter().enumerate() {
@@ -159,8 +171,7 @@ impl LayerIndex {
                 None => fresh.push((at, stored)),
             }
         }
-        let mut groups = Vec::new();
-        partition(fresh, SHARD_MAX * 3 / 4, &mut groups);
+        let mut groups = shares(fresh);
         let mut next: Vec<Arc<Shard>> = Vec::with_capacity(self.shards.len() + groups.len());
         for (i, shard) in self.shards.iter().enumerate() {
             let Some(edit) = edits.remove(&i) else {
@@ -170,8 +181,7 @@ impl LayerIndex {
             let mut features: Vec<_> = shard.features.iter().filter(|stored| !edit.remove.contains(&stored.feature.id)).cloned().collect();
             features.extend(edit.add);
             if features.len() > SHARD_MAX {
-                let placed = features.into_iter().filter_map(|stored| Some((middle(&stored.feature)?, stored))).collect();
-                partition(placed, SHARD_MAX * 3 / 4, &mut groups);
+                groups.extend(shares(features.into_iter().filter_map(|stored| Some((middle(&stored.feature)?, stored))).collect()));
             } else if !features.is_empty() {
                 groups.push(features);
             }
@@ -193,15 +203,16 @@ impl LayerIndex {
         self.directory.nearest_neighbor_iter_with_distance_2(p).map(|(found, d2)| (&*self.shards[found.shard as usize], d2))
     }
     /// Shards whose boxes meet a box.
-    pub fn shards_meeting(&self, min: V3, max: V3) -> impl Iterator<Item = &Shard> {
-        self.directory.locate_in_envelope_intersecting(AABB::from_corners(min, max)).map(|found| &*self.shards[found.shard as usize])
+    pub fn shards_meeting(&self, bounds: Bounds) -> impl Iterator<Item = &Shard> {
+        let envelope = AABB::from_corners(bounds.min, bounds.max);
+        self.directory.locate_in_envelope_intersecting(envelope).map(|found| &*self.shards[found.shard as usize])
     }
-    /// Features whose boxes meet a box: candidates, to be refined.
-    pub fn candidates(&self, min: V3, max: V3) -> impl Iterator<Item = (&Shard, u32)> {
-        let envelope = AABB::from_corners(min, max);
-        self.shards_meeting(min, max).flat_map(move |shard| {
-            let points = shard.points.locate_in_envelope(envelope).map(|entry| entry.local);
-            points.chain(shard.shapes.locate_in_envelope_intersecting(envelope).map(|entry| entry.local)).map(move |local| (shard, local))
+    /// Features whose boxes meet a box, as positions in their shards: candidates, to be refined.
+    pub fn candidates(&self, bounds: Bounds) -> impl Iterator<Item = (&Shard, usize)> {
+        let envelope = AABB::from_corners(bounds.min, bounds.max);
+        self.shards_meeting(bounds).flat_map(move |shard| {
+            let shapes = shard.shapes.locate_in_envelope_intersecting(envelope).map(|entry| entry.local as usize);
+            shard.points.inside(bounds).chain(shapes).map(move |local| (shard, local))
         })
     }
     /// Polygons that hold a position, by id.
@@ -209,7 +220,7 @@ impl LayerIndex {
         let p = sphere::unit(lon, lat);
         let at = sphere::ecef(lon, lat);
         let mut found: Vec<_> = self
-            .shards_meeting(at, at)
+            .shards_meeting(Bounds::at(at))
             .flat_map(|shard| shard.shapes.locate_all_at_point(at).map(|entry| &shard.features[entry.local as usize]))
             .filter(|stored| matches!(&stored.feature.geometry, Some(crate::model::Geometry::Shape(shape)) if shape.contains(p)))
             .collect();

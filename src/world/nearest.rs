@@ -1,14 +1,14 @@
-//! The k nearest: shards and entries by rising lower bound, exact distances as they come up.
-
-use std::{cmp::Ordering, collections::BinaryHeap};
+//! The k nearest: shards and blocks by rising lower bound, exact distances only of those that may be named.
 
 use super::{
-    Excluded, Hit, Left, Question, World,
-    answer::{Gate, Verdict},
+    Excluded, Hit, Question, World,
+    answer::{Gate, Left, Verdict},
+    points::Points,
     shard::Shard,
+    shortlist::{Candidate, Shortlist},
     stored::Stored,
 };
-use crate::model::{sphere, sphere::V3};
+use crate::model::{Exclusion, sphere, sphere::V3};
 
 /// A place that is asked about, prepared.
 #[derive(Clone, Copy, Debug)]
@@ -23,120 +23,100 @@ impl Place {
     pub fn new(lon: f64, lat: f64) -> Place {
         Place { lon, lat, ecef: sphere::ecef(lon, lat) }
     }
-    /// Metres to a feature, given the squared chord to it where it is a point.
-    fn distance_m(&self, stored: &Stored, chord2: Option<f64>) -> f64 {
-        match (chord2, &stored.feature.geometry) {
-            (Some(chord2), _) if chord2 <= sphere::CHORD_EXACT * sphere::CHORD_EXACT => sphere::arc_of_chord(chord2.sqrt()),
-            (_, Some(geometry)) => geometry.distance_m(self.lon, self.lat),
-            (_, None) => f64::INFINITY,
+    /// Metres to a point feature, given the squared chord to it.
+    pub fn distance_m(&self, stored: &Stored, chord2: f64) -> f64 {
+        if chord2 <= sphere::CHORD_EXACT * sphere::CHORD_EXACT {
+            return sphere::arc_of_chord(chord2.sqrt());
         }
+        stored.feature.geometry.as_ref().map_or(f64::INFINITY, |geometry| geometry.distance_m(self.lon, self.lat))
     }
 }
 
-struct Candidate<'w> {
-    distance_m: f64,
-    stored: &'w Stored,
-}
-
-impl Ord for Candidate<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.distance_m.total_cmp(&other.distance_m).then_with(|| self.stored.feature.id.cmp(&other.stored.feature.id))
-    }
-}
-impl PartialOrd for Candidate<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl PartialEq for Candidate<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl Eq for Candidate<'_> {}
-
-/// The best k so far.
-struct Best<'w> {
-    k: usize,
-    heap: BinaryHeap<Candidate<'w>>,
-    /// Squared chord beyond which nothing can enter: the geodesic is never shorter than the chord.
-    bound2: f64,
-}
-
-impl<'w> Best<'w> {
-    fn offer(&mut self, distance_m: f64, stored: &'w Stored) {
-        self.heap.push(Candidate { distance_m, stored });
-        if self.heap.len() > self.k {
-            self.heap.pop();
-        }
-        if self.heap.len() == self.k {
-            self.bound2 = self.heap.peek().map_or(0.0, |worst| worst.distance_m * worst.distance_m);
-        }
-    }
+/// What is being looked for.
+struct Search<'w, 'g> {
+    place: Place,
+    gate: Gate<'g>,
+    named: Shortlist<'w>,
+    left: Vec<Candidate<'w>>,
 }
 
 impl World {
     /// The `k` nearest features of a layer that pass the question, nearest first, ties by id; and those nearer than the
     /// last that were left out.
-    pub fn nearest(&self, layer: usize, place: Place, k: usize, question: Question<'_>) -> (Vec<Hit<'_>>, Excluded) {
+    pub fn nearest(&self, layer: usize, place: Place, k: usize, question: Question<'_>) -> (Vec<Hit<'_>>, Excluded<'_>) {
         let index = self.layer(layer);
         let gate = Gate::new(self, index, question);
-        let mut excluded = Excluded::default();
-        if k == 0 {
-            return (vec![], excluded);
-        }
-        let mut best = Best { k, heap: BinaryHeap::with_capacity(k.min(10_000) + 1), bound2: f64::INFINITY };
-        let mut left: Vec<Left> = Vec::new();
+        let mut search = Search { place, gate, named: Shortlist::new(place, k), left: Vec::new() };
         for (shard, shard_d2) in index.shards_from(place.ecef) {
-            if shard_d2 > best.bound2 {
+            if shard_d2 > search.named.bound2() {
                 break;
             }
-            nearest_points(shard, place, &gate, layer, &mut best, &mut left);
-            nearest_shapes(shard, place, &gate, layer, &mut best, &mut left);
+            search.points(shard);
+            search.shapes(shard);
         }
-        let hits: Vec<_> = best
-            .heap
-            .into_sorted_vec()
-            .into_iter()
-            .map(|found| Hit { stored: found.stored, layer, distance_m: found.distance_m })
-            .collect();
+        let hits: Vec<_> =
+            search.named.finish().into_iter().map(|(distance_m, found)| Hit { stored: found.stored, layer, distance_m }).collect();
+        // Only those count that would have been in the answer.
         let last = if hits.len() == k { hits.last().map_or(0.0, |hit| hit.distance_m) } else { f64::INFINITY };
-        for one in left.into_iter().filter(|one| one.distance_m <= last) {
-            excluded.add(one);
+        let mut excluded = Excluded::default();
+        for one in search.left {
+            let distance_m = one.distance_m(place);
+            if let Some(reason) = one.reason.filter(|_| distance_m <= last) {
+                excluded.add(Left { stored: one.stored, layer, reason, distance_m });
+            }
         }
         excluded.trim();
         (hits, excluded)
     }
 }
 
-fn nearest_points<'w>(shard: &'w Shard, place: Place, gate: &Gate<'_>, layer: usize, best: &mut Best<'w>, left: &mut Vec<Left>) {
-    for (entry, d2) in shard.points.nearest_neighbor_iter_with_distance_2(place.ecef) {
-        if d2 > best.bound2 {
-            break;
+impl<'w> Search<'w, '_> {
+    fn points(&mut self, shard: &'w Shard) {
+        let points = &shard.points;
+        // The blocks' lower bounds; the nearest is taken again and again, until none can hold anything nearer.
+        const MOST: usize = super::shard::SHARD_MAX / super::points::BLOCK + 1;
+        let mut bounds2 = [f64::INFINITY; MOST];
+        for (bound2, block) in bounds2.iter_mut().zip(&points.blocks) {
+            *bound2 = block.bounds.nearest2(self.place.ecef);
         }
-        let glance = gate.glance(entry.excluded, entry.unsafe_for);
-        let stored = &shard.features[entry.local as usize];
-        let verdict = if gate.is_flags_only() { glance } else { gate.judge(stored) };
-        match verdict {
-            Verdict::Take => best.offer(place.distance_m(stored, Some(d2)), stored),
-            Verdict::Skip => {}
-            Verdict::Leave(reason) => {
-                left.push(Left { id: stored.feature.id, layer, reason, distance_m: place.distance_m(stored, Some(d2)) })
+        let bounds2 = &mut bounds2[..points.blocks.len().min(MOST)];
+        while let Some((block, bound2)) = bounds2.iter().copied().enumerate().min_by(|a, b| a.1.total_cmp(&b.1)) {
+            if bound2 > self.named.bound2() || bound2 == f64::INFINITY {
+                break;
             }
+            bounds2[block] = f64::INFINITY;
+            self.block(shard, points, block);
         }
     }
-}
 
-fn nearest_shapes<'w>(shard: &'w Shard, place: Place, gate: &Gate<'_>, layer: usize, best: &mut Best<'w>, left: &mut Vec<Left>) {
-    for (entry, d2) in shard.shapes.nearest_neighbor_iter_with_distance_2(place.ecef) {
-        if d2 > best.bound2 {
-            break;
+    fn block(&mut self, shard: &'w Shard, points: &Points, block: usize) {
+        for (i, chord2) in points.chords2(block, self.place.ecef) {
+            if chord2 > self.named.bound2() {
+                continue;
+            }
+            let stored = &shard.features[i];
+            let verdict = self.gate.verdict(points.excluded[i], points.unsafe_for[i], stored);
+            self.settle(verdict, |reason| Candidate::point(stored, chord2, reason));
         }
-        let stored = &shard.features[entry.local as usize];
-        match gate.judge(stored) {
-            Verdict::Take => best.offer(place.distance_m(stored, None), stored),
+    }
+
+    fn shapes(&mut self, shard: &'w Shard) {
+        for (entry, d2) in shard.shapes.nearest_neighbor_iter_with_distance_2(self.place.ecef) {
+            if d2 > self.named.bound2() {
+                break;
+            }
+            let stored: &Stored = &shard.features[entry.local as usize];
+            let Some(geometry) = &stored.feature.geometry else { continue };
+            let (place, verdict) = (self.place, self.gate.judge(stored));
+            self.settle(verdict, |reason| Candidate::shape(stored, geometry.distance_m(place.lon, place.lat), reason));
+        }
+    }
+
+    fn settle(&mut self, verdict: Verdict, candidate: impl Fn(Option<Exclusion>) -> Candidate<'w>) {
+        match verdict {
+            Verdict::Take => self.named.offer(candidate(None)),
             Verdict::Skip => {}
-            Verdict::Leave(reason) => left.push(Left { id: stored.feature.id, layer, reason, distance_m: place.distance_m(stored, None) }),
+            Verdict::Leave(reason) => self.left.push(candidate(Some(reason))),
         }
     }
 }

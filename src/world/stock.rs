@@ -76,13 +76,15 @@ impl Sums {
         }
     }
 
+    /// What was added up, by item.
+    pub fn balances(&self) -> impl Iterator<Item = Balance> {
+        let items = self.totals.iter().enumerate();
+        items.filter_map(|(item, total)| total.map(|(on_hand, reserved)| Balance { item: item as u32, on_hand, reserved }))
+    }
+
     /// Adds what another gathered.
     pub fn join(&mut self, other: &Sums) {
-        for (item, total) in other.totals.iter().enumerate() {
-            if let Some((on_hand, reserved)) = *total {
-                self.add(&[Balance { item: item as u32, on_hand, reserved }]);
-            }
-        }
+        other.balances().for_each(|balance| self.add(&[balance]));
     }
 
     /// `{ITEM_CODE: {UNIT: {free, on_hand, reserved}}}`.

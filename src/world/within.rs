@@ -1,22 +1,34 @@
 //! Everything within a radius of a place or inside an area: counted and summed in full, the nearest named.
 
-use std::collections::BinaryHeap;
-
 use super::{
-    Excluded, Hit, Left, Question, World,
-    answer::{Gate, Verdict},
+    Excluded, Hit, Question, World,
+    answer::{Gate, Left, Verdict},
     nearest::Place,
+    points::{Points, Summary},
     shard::Shard,
+    shortlist::{Candidate, Shortlist},
     stock::Sums,
-    stored::Stored,
 };
-use crate::model::{Geometry, sphere};
+use crate::model::{Exclusion, Geometry, sphere};
 
 /// Where to look.
 #[derive(Clone, Copy, Debug)]
 pub enum Reach<'a> {
     Radius { place: Place, radius_m: f64 },
     Area(&'a Geometry),
+}
+
+impl Reach<'_> {
+    /// What distances are measured from: the place asked about, or the middle of the area.
+    fn origin(&self) -> Place {
+        match self {
+            Reach::Radius { place, .. } => *place,
+            Reach::Area(area) => {
+                let (lon, lat) = area.anchor();
+                Place::new(lon, lat)
+            }
+        }
+    }
 }
 
 /// What was found in one layer.
@@ -27,132 +39,158 @@ pub struct Found<'w> {
     pub sums: Sums,
     /// The nearest, at most `limit`.
     pub hits: Vec<Hit<'w>>,
-    pub excluded: Excluded,
+    pub excluded: Excluded<'w>,
 }
-
-struct Far<'w>(Hit<'w>);
-
-impl Ord for Far<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.distance_m.total_cmp(&other.0.distance_m).then_with(|| self.0.stored.feature.id.cmp(&other.0.stored.feature.id))
-    }
-}
-impl PartialOrd for Far<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl PartialEq for Far<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-impl Eq for Far<'_> {}
 
 /// What is being gathered.
 struct Gather<'w, 'g> {
     gate: Gate<'g>,
-    layer: usize,
-    limit: usize,
+    origin: Place,
     sum: bool,
-    nearest: BinaryHeap<Far<'w>>,
-    found: Found<'w>,
-}
-
-impl<'w> Gather<'w, '_> {
-    /// Takes a candidate whose distance fits. `distance` is worked out only for those that are named.
-    fn take(&mut self, shard: &'w Shard, local: u32, flags: Option<(u8, u32)>, distance: impl Fn(&Stored) -> f64) {
-        let stored = &shard.features[local as usize];
-        let verdict = match flags {
-            Some((excluded, unsafe_for)) if self.gate.is_flags_only() => self.gate.glance(excluded, unsafe_for),
-            _ => self.gate.judge(stored),
-        };
-        match verdict {
-            Verdict::Skip => {}
-            // Where nothing is named, what is left out is only counted.
-            Verdict::Leave(reason) if self.limit == 0 => self.found.excluded.counts[reason as usize] += 1,
-            Verdict::Leave(reason) => {
-                self.found.excluded.add(Left { id: stored.feature.id, layer: self.layer, reason, distance_m: distance(stored) });
-            }
-            Verdict::Take => {
-                self.found.count += 1;
-                if self.sum {
-                    self.found.sums.add(shard.balances(local));
-                }
-                if self.limit > 0 {
-                    self.name(stored, distance(stored));
-                }
-            }
-        }
-    }
-
-    fn name(&mut self, stored: &'w Stored, distance_m: f64) {
-        if self.nearest.len() == self.limit && self.nearest.peek().is_some_and(|worst| distance_m > worst.0.distance_m) {
-            return;
-        }
-        self.nearest.push(Far(Hit { stored, layer: self.layer, distance_m }));
-        if self.nearest.len() > self.limit {
-            self.nearest.pop();
-        }
-    }
+    named: Shortlist<'w>,
+    left: Shortlist<'w>,
+    count: u64,
+    left_counts: [u64; Exclusion::ALL.len()],
+    sums: Sums,
 }
 
 impl World {
-    /// What of a layer is in reach: all counted (and, where `sum`, their stock added up), the nearest `limit` named.
-    /// Distances are to the place asked about, or to the middle of the area.
+    /// What of a layer is in reach: all counted (and, where `sum`, their stock added up), the nearest `limit` named, with
+    /// those left out that would have been named among them.
     pub fn within(&self, layer: usize, reach: Reach<'_>, limit: usize, sum: bool, question: Question<'_>) -> Found<'_> {
-        let gate = Gate::new(self, self.layer(layer), question);
-        let mut gather = Gather { gate, layer, limit, sum, nearest: BinaryHeap::new(), found: Found::default() };
+        let origin = reach.origin();
+        let mut gather = Gather {
+            gate: Gate::new(self, self.layer(layer), question),
+            origin,
+            sum,
+            named: Shortlist::new(origin, limit),
+            left: Shortlist::new(origin, limit.min(Excluded::NAMED_MAX)),
+            count: 0,
+            left_counts: [0; _],
+            sums: Sums::default(),
+        };
         match reach {
-            Reach::Radius { place, radius_m } => self.gather_radius(&mut gather, place, radius_m),
-            Reach::Area(area) => self.gather_area(&mut gather, area),
+            Reach::Radius { place, radius_m } => self.gather_radius(layer, &mut gather, place, radius_m),
+            Reach::Area(area) => self.gather_area(layer, &mut gather, area),
         }
-        let mut found = gather.found;
-        found.hits = gather.nearest.into_sorted_vec().into_iter().map(|far| far.0).collect();
-        found.excluded.trim();
-        // What is named of those left out is what would have been named itself.
-        found.excluded.nearest.truncate(limit);
-        found
+        let hits: Vec<_> =
+            gather.named.finish().into_iter().map(|(distance_m, found)| Hit { stored: found.stored, layer, distance_m }).collect();
+        let left = gather
+            .left
+            .finish()
+            .into_iter()
+            .filter_map(|(distance_m, one)| Some(Left { stored: one.stored, layer, reason: one.reason?, distance_m }));
+        let mut excluded = Excluded { nearest: left.collect(), counts: gather.left_counts };
+        excluded.would_be_among(&hits, limit);
+        Found { count: gather.count, sums: gather.sums, hits, excluded }
     }
 
-    fn gather_radius<'w>(&'w self, gather: &mut Gather<'w, '_>, place: Place, radius_m: f64) {
+    fn gather_radius<'w>(&'w self, layer: usize, gather: &mut Gather<'w, '_>, place: Place, radius_m: f64) {
         // Chords decide all but those at the very edge, which Karney's geodesic does.
         let (inner, outer) = sphere::chord_bounds(radius_m);
         let (inner2, outer2) = (inner * inner, outer * outer);
-        for (shard, shard_d2) in self.layer(gather.layer).shards_from(place.ecef) {
+        for (shard, shard_d2) in self.layer(layer).shards_from(place.ecef) {
             if shard_d2 > outer2 {
                 break;
             }
-            for entry in shard.points.locate_within_distance(place.ecef, outer2) {
-                let d2 = sphere::distance2(entry.at, place.ecef);
-                let exact =
-                    |stored: &Stored| stored.feature.geometry.as_ref().map_or(f64::INFINITY, |g| g.distance_m(place.lon, place.lat));
-                if d2 > inner2 && exact(&shard.features[entry.local as usize]) > radius_m {
-                    continue;
+            let points = &shard.points;
+            if !gather.add_whole(points, &points.whole, inner2) {
+                for (n, block) in points.blocks.iter().enumerate() {
+                    if block.bounds.nearest2(place.ecef) <= outer2 && !gather.add_whole(points, block, inner2) {
+                        gather.scan(shard, n, inner2, outer2, radius_m);
+                    }
                 }
-                let short = d2 <= sphere::CHORD_EXACT * sphere::CHORD_EXACT;
-                gather.take(shard, entry.local, Some((entry.excluded, entry.unsafe_for)), |stored| {
-                    if short { sphere::arc_of_chord(d2.sqrt()) } else { exact(stored) }
-                });
             }
             for entry in shard.shapes.locate_within_distance(place.ecef, outer2) {
-                let Some(geometry) = &shard.features[entry.local as usize].feature.geometry else { continue };
+                let stored = &shard.features[entry.local as usize];
+                let Some(geometry) = &stored.feature.geometry else { continue };
                 let distance_m = geometry.distance_m(place.lon, place.lat);
                 if distance_m <= radius_m {
-                    gather.take(shard, entry.local, None, |_| distance_m);
+                    let verdict = gather.gate.judge(stored);
+                    gather.take(shard, entry.local as usize, verdict, |reason| Candidate::shape(stored, distance_m, reason));
                 }
             }
         }
     }
 
-    fn gather_area<'w>(&'w self, gather: &mut Gather<'w, '_>, area: &Geometry) {
-        let (min, max) = area.ecef_box();
-        let (lon, lat) = area.anchor();
-        for (shard, local) in self.layer(gather.layer).candidates(min, max) {
-            let Some(geometry) = &shard.features[local as usize].feature.geometry else { continue };
+    fn gather_area<'w>(&'w self, layer: usize, gather: &mut Gather<'w, '_>, area: &Geometry) {
+        let origin = gather.origin;
+        for (shard, local) in self.layer(layer).candidates(area.ecef_box()) {
+            let stored = &shard.features[local];
+            let Some(geometry) = &stored.feature.geometry else { continue };
             if area.intersects(geometry) {
-                gather.take(shard, local, None, |_| geometry.distance_m(lon, lat));
+                let verdict = gather.gate.judge(stored);
+                gather.take(shard, local, verdict, |reason| match geometry {
+                    Geometry::Point { lon, lat } => {
+                        Candidate::point(stored, sphere::distance2(sphere::ecef(*lon, *lat), origin.ecef), reason)
+                    }
+                    Geometry::Shape(_) => Candidate::shape(stored, geometry.distance_m(origin.lon, origin.lat), reason),
+                });
             }
         }
+    }
+}
+
+impl<'w> Gather<'w, '_> {
+    /// Counts a group of points as a whole, where all of it is in reach and none of it would be named.
+    fn add_whole(&mut self, points: &Points, group: &Summary, inner2: f64) -> bool {
+        let at = self.origin.ecef;
+        if group.bounds.farthest2(at) > inner2 || group.bounds.nearest2(at) <= self.named.bound2() || !self.gate.trusts(group) {
+            return false;
+        }
+        self.count += u64::from(group.clean);
+        for (count, left) in self.left_counts.iter_mut().zip(group.left) {
+            *count += u64::from(left);
+        }
+        if self.sum {
+            self.sums.add(points.sums(group));
+        }
+        true
+    }
+
+    /// Takes the points of a block that are in reach.
+    fn scan(&mut self, shard: &'w Shard, block: usize, inner2: f64, outer2: f64, radius_m: f64) {
+        let points = &shard.points;
+        for (i, chord2) in points.chords2(block, self.origin.ecef) {
+            if chord2 > outer2 {
+                continue;
+            }
+            let stored = &shard.features[i];
+            let exact = || stored.feature.geometry.as_ref().map_or(f64::INFINITY, |g| g.distance_m(self.origin.lon, self.origin.lat));
+            if chord2 > inner2 && exact() > radius_m {
+                continue;
+            }
+            let verdict = self.gate.verdict(points.excluded[i], points.unsafe_for[i], stored);
+            self.take(shard, i, verdict, |reason| Candidate::point(stored, chord2, reason));
+        }
+    }
+
+    fn take(&mut self, shard: &'w Shard, local: usize, verdict: Verdict, candidate: impl Fn(Option<Exclusion>) -> Candidate<'w>) {
+        match verdict {
+            Verdict::Skip => {}
+            Verdict::Leave(reason) => {
+                self.left_counts[reason as usize] += 1;
+                if self.names() {
+                    let candidate = candidate(Some(reason));
+                    if candidate.chord2 <= self.named.bound2() {
+                        self.left.offer(candidate);
+                    }
+                }
+            }
+            Verdict::Take => {
+                self.count += 1;
+                if self.sum {
+                    self.sums.add(shard.points.balances(local));
+                }
+                if self.names() {
+                    self.named.offer(candidate(None));
+                }
+            }
+        }
+    }
+
+    /// Whether anything is named at all.
+    fn names(&self) -> bool {
+        self.named.bound2() >= 0.0
     }
 }

@@ -188,8 +188,7 @@ impl Ask {
         let mut all: Vec<&Arc<Stored>> = match (self.bbox, bound) {
             (Some(bbox), _) => index.in_box(bbox).filter(|stored| self.passes(layer, stored)).collect(),
             (None, Some(area)) => {
-                let (min, max) = area.ecef_box();
-                let near = index.candidates(min, max).map(|(shard, local)| &shard.features[local as usize]);
+                let near = index.candidates(area.ecef_box()).map(|(shard, local)| &shard.features[local]);
                 near.filter(|stored| self.passes(layer, stored)).collect()
             }
             (None, None) => index.by_id.values().filter(|stored| self.passes(layer, stored)).collect(),
