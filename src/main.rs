@@ -68,6 +68,10 @@ enum Command {
     Check,
 }
 
+// Millions of small values from many threads: the system's allocator takes more memory for them, and longer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()

@@ -91,7 +91,7 @@ impl App {
             crate::config::Data::iter().filter(|path| path.starts_with("demo/")).map(|path| path.to_string()).collect();
         files.sort_by_key(|path| (path.ends_with(".csv"), path.clone()));
         let mut viewer = Viewer::local_admin();
-        viewer.name = "demo".into();
+        viewer.name = arcstr::literal!("demo");
         for path in files {
             let Some((layer, _)) = path.trim_start_matches("demo/").split_once('.') else { continue };
             let (Ok(_), Some(file)) = (self.catalog.layer(layer), crate::config::Data::get(&path)) else { continue };

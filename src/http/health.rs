@@ -63,6 +63,14 @@ pub fn recorder() -> &'static PrometheusHandle {
     HANDLE.get_or_init(|| {
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
+        // Timings are kept one by one until they are gathered: nobody may ever ask for them.
+        let gathered = handle.clone();
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(std::time::Duration::from_secs(2));
+                gathered.run_upkeep();
+            }
+        });
         // Fails only if another recorder is there, which then gets the numbers.
         let _ = metrics::set_global_recorder(recorder);
         handle

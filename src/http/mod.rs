@@ -1,16 +1,16 @@
 //! The HTTP faces: one file each. `problem.rs` is the only table of statuses; [`router`] lists every face.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
-    middleware::{self, Next},
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub mod assets;
+pub mod edge;
 pub mod events;
 pub mod files;
 pub mod health;
@@ -55,10 +56,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(missing)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn(viewer::identify))
-        .layer(middleware::from_fn(observe))
-        .layer(CompressionLayer::new().gzip(true))
-        .layer(CatchPanicLayer::custom(|_| Error::internal("a panic; it has been logged").into_response()))
+        .layer((middleware::from_fn(edge::edge), CompressionLayer::new().gzip(true)))
         .with_state(app)
 }
 
@@ -92,24 +90,4 @@ async fn missing(method: Method, uri: Uri, headers: HeaderMap) -> Response {
 
 async fn wrong_method(method: Method, uri: Uri) -> Response {
     Error::new(Code::MethodNotAllowed, uri.path(), method, "a method that /openapi.json lists / 见 /openapi.json").into_response()
-}
-
-/// Times every request by its route, and adds the headers that all answers carry.
-async fn observe(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
-    let started = std::time::Instant::now();
-    let method = request.method().clone();
-    let mut response = next.run(request).await;
-    let route = matched.as_ref().map_or("other", MatchedPath::as_str).to_owned();
-    let elapsed = started.elapsed();
-    metrics::histogram!("biaotu_request_seconds", "route" => route.clone(), "method" => method.to_string(), "status" => response.status().as_u16().to_string())
-        .record(elapsed.as_secs_f64());
-    if elapsed > Duration::from_secs(1) && route != "/events" {
-        tracing::warn!(%method, route, seconds = elapsed.as_secs_f64(), "slow request");
-    }
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
 }

@@ -36,25 +36,18 @@ impl Params {
         let left = serde_urlencoded::from_str(query).map_err(|error| {
             Error::new(Code::InvalidParameter, "?", error, "name=value&… in percent-encoded UTF-8 / 百分号编码的 UTF-8")
         })?;
-        Ok(Params { left, known: vec![] })
+        Ok(Params { left, known: Vec::with_capacity(16) })
     }
 
     /// The value of a parameter, if given; twice is an error.
     pub fn text(&mut self, name: &'static str) -> Result<Option<String>> {
         self.known.push(name);
-        let mut found = None;
-        let mut kept = Vec::with_capacity(self.left.len());
-        for (key, value) in std::mem::take(&mut self.left) {
-            if key != name {
-                kept.push((key, value));
-            } else if found.is_some() {
-                return Err(Error::new(Code::InvalidParameter, name, "given twice / 重复给出", "it once / 只给一次"));
-            } else {
-                found = Some(value);
-            }
+        let Some(at) = self.left.iter().position(|(key, _)| key == name) else { return Ok(None) };
+        let (_, value) = self.left.remove(at);
+        if self.left.iter().any(|(key, _)| key == name) {
+            return Err(Error::new(Code::InvalidParameter, name, "given twice / 重复给出", "it once / 只给一次"));
         }
-        self.left = kept;
-        Ok(found)
+        Ok(Some(value))
     }
 
     pub fn required(&mut self, name: &'static str, expected: &str) -> Result<String> {

@@ -1,6 +1,6 @@
 //! Spatial questions: nearest, within, stats, dossier. Answers are written from fragments serialised once a feature version.
 
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 
 use axum::{
     extract::State,
@@ -16,7 +16,7 @@ use crate::{
     error::{Code, Error, Result},
     live::now,
     model::{Filter, Geometry, GeometryKind, LayerRole, Role, Viewer},
-    world::{Excluded, Hit, Question, World, nearest::Place, stock::Sums, time_json, within::Reach},
+    world::{Excluded, Hit, Question, World, answer::write_metres, nearest::Place, stock::Sums, time_json, within::Reach},
 };
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
@@ -98,46 +98,46 @@ fn maybe_long<T>(long: bool, work: impl FnOnce() -> T) -> T {
 
 // ---- writing ----
 
-fn write_hit(out: &mut Vec<u8>, hit: &Hit<'_>, viewer: &Viewer) {
+fn write_hit(out: &mut Vec<u8>, hit: &Hit<'_>, fragment: &[u8]) {
     out.extend_from_slice(b"{\"distance_m\":");
-    // A tenth of a millimetre is below what the index promises.
-    let rounded = (hit.distance_m * 1e4).round() / 1e4;
-    out.extend_from_slice(ryu::Buffer::new().format_finite(rounded).as_bytes());
+    write_metres(hit.distance_m, out);
     out.push(b',');
-    out.extend_from_slice(hit.stored.fragment(viewer));
+    out.extend_from_slice(fragment);
     out.push(b'}');
 }
 
 fn write_hits(out: &mut Vec<u8>, hits: &[Hit<'_>], viewer: &Viewer) {
+    // All features are found before the first is copied: the misses of the cache, which are what this costs, then overlap.
+    let fragments: Vec<&[u8]> = hits.iter().map(|hit| hit.stored.fragment(viewer)).collect();
+    out.reserve(fragments.iter().map(|fragment| fragment.len() + 40).sum::<usize>() + 512);
     out.push(b'[');
-    for (i, hit) in hits.iter().enumerate() {
+    for (i, (hit, fragment)) in hits.iter().zip(fragments).enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        write_hit(out, hit, viewer);
+        write_hit(out, hit, fragment);
     }
     out.push(b']');
 }
 
 /// What every computed answer says about itself: `{seq, at, basis, …}`, and `more` members.
 fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str>, excluded: &Excluded<'_>, more: Map<String, Json>) {
+    // Writing to memory doesn't fail; hazard kinds are plain words of the definitions.
     let at = crate::model::Value::Time(now()).to_text();
-    // Hazard kinds are plain words of the definitions.
-    let hazard_json = hazard.map_or("null".to_owned(), |kind| format!("\"{kind}\""));
-    let head = format!(
-        "{{\"seq\":{},\"at\":\"{at}\",\"basis\":\"straight_line\",\"hazard\":{hazard_json},\"hazard_assessed\":{},\"excluded\":",
-        world.seq,
-        hazard.is_some()
-    );
-    out.extend_from_slice(head.as_bytes());
+    let _ = write!(out, "{{\"seq\":{},\"at\":\"{at}\",\"basis\":\"straight_line\",\"hazard\":", world.seq);
+    let _ = match hazard {
+        Some(kind) => write!(out, "\"{kind}\""),
+        None => out.write_all(b"null"),
+    };
+    let _ = write!(out, ",\"hazard_assessed\":{},\"excluded\":", hazard.is_some());
     excluded.write_list(world, out);
-    out.extend_from_slice(format!(",\"excluded_counts\":{},\"closures\":[]", excluded.counts_json()).as_bytes());
+    let _ = write!(out, ",\"excluded_counts\":{},\"closures\":[]", excluded.counts_json());
     let age = app.live.age_s();
     if age > STALE_S {
-        out.extend_from_slice(format!(",\"stale_s\":{age:.1}").as_bytes());
+        let _ = write!(out, ",\"stale_s\":{age:.1}");
     }
     for (key, value) in more {
-        out.extend_from_slice(format!(",\"{key}\":{value}").as_bytes());
+        let _ = write!(out, ",\"{key}\":{value}");
     }
     out.push(b'}');
 }
@@ -148,10 +148,10 @@ fn json_bytes(out: Vec<u8>) -> Response {
 
 /// `{"type":"FeatureCollection","features":[…],"numberMatched":…,"numberReturned":…,"answer":` — the answer follows.
 fn write_collection(hits: &[Hit<'_>], matched: u64, viewer: &Viewer) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2_048 + hits.len() * 640);
+    let mut out = Vec::with_capacity(1_024);
     out.extend_from_slice(b"{\"type\":\"FeatureCollection\",\"features\":");
     write_hits(&mut out, hits, viewer);
-    out.extend_from_slice(format!(",\"numberMatched\":{matched},\"numberReturned\":{},\"answer\":", hits.len()).as_bytes());
+    let _ = write!(out, ",\"numberMatched\":{matched},\"numberReturned\":{},\"answer\":", hits.len());
     out
 }
 
@@ -497,7 +497,7 @@ async fn dossier(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
     out.extend(as_hits(&dossier.dangers));
     out.extend_from_slice(b",\"weather\":");
     match &dossier.weather {
-        Some(hit) => write_hit(&mut out, hit, &viewer),
+        Some(hit) => write_hit(&mut out, hit, hit.stored.fragment(&viewer)),
         None => out.extend_from_slice(b"null"),
     }
     // People are summed, not listed: their field's key says what was added up.

@@ -4,10 +4,8 @@
 //! admin. Anything else is refused: a page that a browser got elsewhere must not reach the registers through it.
 
 use axum::{
-    extract::{FromRequestParts, Request},
+    extract::FromRequestParts,
     http::{HeaderMap, Uri, header, request::Parts},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 
 use crate::{
@@ -17,18 +15,8 @@ use crate::{
 
 const FORWARDING: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
-/// Middleware: identifies the viewer of every request, or refuses it.
-pub async fn identify(mut request: Request, next: Next) -> Response {
-    match viewer_of(request.uri(), request.headers()) {
-        Ok(viewer) => {
-            request.extensions_mut().insert(viewer);
-            next.run(request).await
-        }
-        Err(error) => error.into_response(),
-    }
-}
-
-fn viewer_of(uri: &Uri, headers: &HeaderMap) -> Result<Viewer> {
+/// Identifies who asks, or refuses.
+pub(super) fn viewer_of(uri: &Uri, headers: &HeaderMap) -> Result<Viewer> {
     let refuse = |what: &str, value: &str| {
         Err(Error::new(
             Code::Forbidden,

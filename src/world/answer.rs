@@ -1,7 +1,5 @@
 //! What a question asks for, and what an answer says about what it left out.
 
-use std::io::Write;
-
 use serde_json::{Value as Json, json};
 
 use super::{LayerIndex, Stored, World, points::Summary};
@@ -78,24 +76,45 @@ impl<'w> Excluded<'w> {
     }
     /// `[{id, layer, reason, name, distance_m}]`, written straight to the answer: there may be a hundred.
     pub fn write_list(&self, world: &World, out: &mut Vec<u8>) {
-        out.push(b'[');
-        for (i, left) in self.nearest.iter().enumerate() {
-            let layer = &world.catalog.layers[left.layer].id;
-            let comma = if i > 0 { "," } else { "" };
+        // All are found before the first is written, so that the misses of the cache overlap.
+        let named = |left: &Left<'w>| (left.stored.feature.id, left.stored.feature.values[system::NAME].as_str());
+        let found: Vec<_> = self.nearest.iter().map(named).collect();
+        let mut id_text = uuid::Uuid::encode_buffer();
+        for (i, (left, (id, name))) in self.nearest.iter().zip(found).enumerate() {
+            out.extend_from_slice(if i > 0 { b",{\"id\":\"" } else { b"[{\"id\":\"" });
+            out.extend_from_slice(id.as_hyphenated().encode_lower(&mut id_text).as_bytes());
+            out.extend_from_slice(b"\",\"layer\":\"");
+            out.extend_from_slice(world.catalog.layers[left.layer].id.as_bytes());
+            out.extend_from_slice(b"\",\"reason\":\"");
+            out.extend_from_slice(left.reason.word().as_bytes());
+            out.extend_from_slice(b"\",\"name\":");
             // Writing to memory doesn't fail.
-            let (id, reason) = (left.stored.feature.id, left.reason.word());
-            let _ = write!(out, "{comma}{{\"id\":\"{id}\",\"layer\":\"{layer}\",\"reason\":\"{reason}\",\"name\":");
-            let name = left.stored.feature.values[system::NAME].as_str();
             let _ = serde_json::to_writer(&mut *out, &name);
-            let _ = write!(out, ",\"distance_m\":{:.1}}}", left.distance_m);
+            out.extend_from_slice(b",\"distance_m\":");
+            write_metres(left.distance_m, out);
+            out.push(b'}');
         }
-        out.push(b']');
+        out.extend_from_slice(if self.nearest.is_empty() { b"[]" } else { b"]" });
     }
     /// `{closed: n, …}`, only what occurs.
     pub fn counts_json(&self) -> Json {
         let counts = Exclusion::ALL.iter().zip(self.counts).filter(|(_, n)| *n > 0);
         Json::Object(counts.map(|(reason, n)| (reason.word().to_owned(), json!(n))).collect())
     }
+}
+
+/// Writes a distance in metres to a tenth of a millimetre, which is below what the index promises.
+pub fn write_metres(metres: f64, out: &mut Vec<u8>) {
+    let tenths = (metres * 1e4).round() as u64;
+    let (whole, mut part) = (tenths / 10_000, tenths % 10_000);
+    out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+    let mut digits = [b'.', b'0', b'0', b'0', b'0'];
+    for digit in digits[1..].iter_mut().rev() {
+        *digit = b'0' + (part % 10) as u8;
+        part /= 10;
+    }
+    let zeros = digits[2..].iter().rev().take_while(|digit| **digit == b'0').count();
+    out.extend_from_slice(&digits[..digits.len() - zeros]);
 }
 
 /// What becomes of one candidate.
@@ -151,8 +170,8 @@ impl<'a> Gate<'a> {
     }
 
     /// The verdict on a point: by its flags where they suffice, so that its feature isn't touched.
-    pub fn verdict(&self, excluded: u8, unsafe_for: u32, stored: &Stored) -> Verdict {
-        if self.is_flags_only() { self.glance(excluded, unsafe_for) } else { self.judge(stored) }
+    pub fn verdict<'w>(&self, excluded: u8, unsafe_for: u32, stored: impl FnOnce() -> &'w Stored) -> Verdict {
+        if self.is_flags_only() { self.glance(excluded, unsafe_for) } else { self.judge(stored()) }
     }
 
     /// The full verdict on a feature.
@@ -171,6 +190,20 @@ impl<'a> Gate<'a> {
                 Verdict::Leave(Exclusion::Unsafe)
             }
             verdict => verdict,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn metres_are_written_as_numbers() {
+        for (metres, text) in
+            [(0.0, "0.0"), (0.00004, "0.0"), (106.2902, "106.2902"), (11.5, "11.5"), (0.99996, "1.0"), (20_003_931.5, "20003931.5")]
+        {
+            let mut out = vec![];
+            super::write_metres(metres, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
         }
     }
 }

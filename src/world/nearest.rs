@@ -28,6 +28,10 @@ impl Place {
         if chord2 <= sphere::CHORD_EXACT * sphere::CHORD_EXACT {
             return sphere::arc_of_chord(chord2.sqrt());
         }
+        self.geodesic_m(stored)
+    }
+    /// Metres to a feature by Karney's geodesic.
+    pub fn geodesic_m(&self, stored: &Stored) -> f64 {
         stored.feature.geometry.as_ref().map_or(f64::INFINITY, |geometry| geometry.distance_m(self.lon, self.lat))
     }
 }
@@ -94,9 +98,8 @@ impl<'w> Search<'w, '_> {
             if chord2 > self.named.bound2() {
                 continue;
             }
-            let stored = &shard.features[i];
-            let verdict = self.gate.verdict(points.excluded[i], points.unsafe_for[i], stored);
-            self.settle(verdict, |reason| Candidate::point(stored, chord2, reason));
+            let verdict = self.gate.verdict(points.excluded[i], points.unsafe_for[i], || &shard.features[i]);
+            self.settle(verdict, |reason| Candidate::point(&shard.features[i], chord2, reason));
         }
     }
 

@@ -4,8 +4,8 @@ use super::{
     Excluded, Hit, Question, World,
     answer::{Gate, Left, Verdict},
     nearest::Place,
-    points::{Points, Summary},
-    shard::Shard,
+    points::{BLOCK, Points, Summary},
+    shard::{SHARD_MAX, Shard},
     shortlist::{Candidate, Shortlist},
     stock::Sums,
 };
@@ -89,14 +89,19 @@ impl World {
         // Chords decide all but those at the very edge, which Karney's geodesic does.
         let (inner, outer) = sphere::chord_bounds(radius_m);
         let (inner2, outer2) = (inner * inner, outer * outer);
+        let mut near: Vec<(usize, f64)> = Vec::with_capacity(SHARD_MAX / BLOCK + 1);
         for (shard, shard_d2) in self.layer(layer).shards_from(place.ecef) {
             if shard_d2 > outer2 {
                 break;
             }
             let points = &shard.points;
             if !gather.add_whole(points, &points.whole, inner2) {
-                for (n, block) in points.blocks.iter().enumerate() {
-                    if block.bounds.nearest2(place.ecef) <= outer2 && !gather.add_whole(points, block, inner2) {
+                // Nearest first: once enough are named, what is farther need only be counted.
+                let bounds2 = points.blocks.iter().map(|block| block.bounds.nearest2(place.ecef));
+                near.extend(bounds2.enumerate().filter(|(_, bound2)| *bound2 <= outer2));
+                near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
+                for (n, _) in near.drain(..) {
+                    if !gather.add_whole(points, &points.blocks[n], inner2) {
                         gather.scan(shard, n, inner2, outer2, radius_m);
                     }
                 }
@@ -155,13 +160,11 @@ impl<'w> Gather<'w, '_> {
             if chord2 > outer2 {
                 continue;
             }
-            let stored = &shard.features[i];
-            let exact = || stored.feature.geometry.as_ref().map_or(f64::INFINITY, |g| g.distance_m(self.origin.lon, self.origin.lat));
-            if chord2 > inner2 && exact() > radius_m {
+            if chord2 > inner2 && self.origin.geodesic_m(&shard.features[i]) > radius_m {
                 continue;
             }
-            let verdict = self.gate.verdict(points.excluded[i], points.unsafe_for[i], stored);
-            self.take(shard, i, verdict, |reason| Candidate::point(stored, chord2, reason));
+            let verdict = self.gate.verdict(points.excluded[i], points.unsafe_for[i], || &shard.features[i]);
+            self.take(shard, i, verdict, |reason| Candidate::point(&shard.features[i], chord2, reason));
         }
     }
 
