@@ -13,6 +13,10 @@ use biaotu::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use uuid::Uuid;
 
+// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const POINTS: usize = 1_000_000;
 
 /// A small seeded generator: splitmix64 (Steele, Lea, Flood 2014).
@@ -55,17 +59,23 @@ fn world(random: &mut Random) -> (World, Vec<(f64, f64)>) {
     let mut features: Vec<Vec<Feature>> = vec![vec![]; catalog.layers.len()];
     for (n, (lon, lat)) in places.iter().enumerate() {
         let id = Uuid::from_u128(n as u128 + 1);
-        let mut values = vec![Value::Null; layer.fields.len()].into_boxed_slice();
+        let mut values = vec![Value::Null; layer.fields.len()];
         values[system::CODE] = text(&format!("D{n:07}"));
         values[system::NAME] = text(&format!("储备点 {n}"));
         values[system::SOURCE] = shared[0].clone();
         values[system::AREA_CODE] = shared[1].clone();
         values[system::VERIFIED] = Value::Bool(random.unit() > 0.1);
-        features[depot].push(Feature { id, version: 1, updated_at: 0, geometry: Some(Geometry::Point { lon: *lon, lat: *lat }), values });
+        features[depot].push(Feature {
+            id,
+            version: 1,
+            updated_at: 0,
+            geometry: Some(Geometry::Point { lon: *lon, lat: *lat }),
+            values: values.into(),
+        });
         if n % 10 == 0 {
             for _ in 0..3 {
                 let (item, unit) = &items[(random.unit() * items.len() as f64) as usize];
-                let mut values = vec![Value::Null; stock_layer.fields.len()].into_boxed_slice();
+                let mut values = vec![Value::Null; stock_layer.fields.len()];
                 let mut set = |role, value: Value| {
                     if let Some(at) = stock_layer.role(role) {
                         values[at] = value;
@@ -77,7 +87,7 @@ fn world(random: &mut Random) -> (World, Vec<(f64, f64)>) {
                 set(biaotu::model::Role::OnHand, Value::Num((random.unit() * 1_000.0).round()));
                 set(biaotu::model::Role::Reserved, Value::Num(0.0));
                 let id = Uuid::from_u128(1 << 64 | features[stock].len() as u128);
-                features[stock].push(Feature { id, version: 1, updated_at: 0, geometry: None, values });
+                features[stock].push(Feature { id, version: 1, updated_at: 0, geometry: None, values: values.into() });
             }
         }
     }

@@ -85,8 +85,8 @@ pub fn random_geometry(random: &mut Random) -> Geometry {
 }
 
 pub fn feature(catalog: &Catalog, n: usize, geometry: Geometry) -> Feature {
-    let values = vec![Value::Null; catalog.layers[0].fields.len()].into_boxed_slice();
-    Feature { id: Uuid::from_u128(n as u128 + 1), version: 1, updated_at: 0, geometry: Some(geometry), values }
+    let values = vec![Value::Null; catalog.layers[0].fields.len()];
+    Feature { id: Uuid::from_u128(n as u128 + 1), version: 1, updated_at: 0, geometry: Some(geometry), values: values.into() }
 }
 
 fn number(id: Uuid) -> usize {
@@ -286,7 +286,7 @@ fn shortcuts_agree_with_looking_at_each_feature() {
         // Some stand at the very same place.
         let away = if random.below(20) == 0 { 0.0 } else { spread * random.between(0.0, 1.0).powi(2) };
         let at = destination(town.0, town.1, random.between(0.0, std::f64::consts::TAU), away);
-        let mut values = vec![Value::Null; definition.fields.len()].into_boxed_slice();
+        let mut values = vec![Value::Null; definition.fields.len()];
         let mut set = |key: &str, value: Value| {
             if let Some((at, _)) = definition.field(key) {
                 values[at] = value;
@@ -300,17 +300,29 @@ fn shortcuts_agree_with_looking_at_each_feature() {
             set("unsafe_for", Value::List(Arc::new(vec!["flood".into()])));
         }
         let id = Uuid::from_u128(n as u128 + 1);
-        features[layer].push(Feature { id, version: 1, updated_at: 0, geometry: Some(Geometry::point(at.x, at.y).unwrap()), values });
+        features[layer].push(Feature {
+            id,
+            version: 1,
+            updated_at: 0,
+            geometry: Some(Geometry::point(at.x, at.y).unwrap()),
+            values: values.into(),
+        });
         if layer == depot && random.below(3) == 0 {
             let definition = &catalog.layers[stock];
-            let mut values = vec![Value::Null; definition.fields.len()].into_boxed_slice();
+            let mut values = vec![Value::Null; definition.fields.len()];
             let mut set = |role, value| values[definition.role(role).unwrap()] = value;
             set(Role::StockOf, text(&id.to_string()));
             set(Role::ItemCode, text(["A", "B", "C"][random.below(3)]));
             set(Role::Unit, text(["吨", "条"][random.below(2)]));
             set(Role::OnHand, Value::Num(random.below(500) as f64));
             set(Role::Reserved, Value::Num(random.below(5) as f64));
-            features[stock].push(Feature { id: Uuid::from_u128(1 << 90 | n as u128), version: 1, updated_at: 0, geometry: None, values });
+            features[stock].push(Feature {
+                id: Uuid::from_u128(1 << 90 | n as u128),
+                version: 1,
+                updated_at: 0,
+                geometry: None,
+                values: values.into(),
+            });
         }
     }
     assert!(catalog.layers[stock].has(LayerRole::Stock));

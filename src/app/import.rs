@@ -9,7 +9,7 @@ use super::{App, resolve_refs};
 use crate::{
     error::{Code, Error, Result},
     exchange::{Action, Crs, Lookup, Options, Plan, Row, csv, geojson, import, osm},
-    model::{Draft, Exclusion, Feature, LayerRole, Role, Value, Viewer, layer::system},
+    model::{Draft, Exclusion, Feature, LayerRole, Role, Value, Values, Viewer, layer::system},
     world::{Question, World, nearest::Place},
 };
 
@@ -159,7 +159,7 @@ impl App {
     fn plan_layer(&self, world: &World, n: usize, rows: Vec<Row>, options: &Options, viewer: &Viewer) -> Plan {
         let layer = &self.catalog.layers[n];
         let fields = import::key_fields(layer);
-        let key_of = |values: &[Value]| fields.iter().map(|at| values[*at].to_text()).collect::<Vec<_>>();
+        let key_of = |values: &Values| fields.iter().map(|at| values[*at].to_text()).collect::<Vec<_>>();
         let keys = if fields.is_empty() {
             HashMap::new()
         } else {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Code, Error, Result},
-    model::{Draft, Feature, Geometry, Layer, LayerRole, Role, Value, Write, layer::system},
+    model::{Draft, Feature, Geometry, Layer, LayerRole, Role, Value, Values, Write, layer::system},
 };
 
 /// One row as a file gives it.
@@ -107,7 +107,7 @@ pub fn key_fields(layer: &Layer) -> Vec<usize> {
 }
 
 /// Whether a feature is found by its key: of a ledger only openings are, since the same issue may happen twice.
-pub fn keyed(layer: &Layer, values: &[Value]) -> bool {
+pub fn keyed(layer: &Layer, values: &Values) -> bool {
     !layer.has(LayerRole::Ledger) || layer.role(Role::MovementKind).is_some_and(|at| values[at].as_str() == Some("opening"))
 }
 

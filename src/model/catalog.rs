@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{
     filter::{Filter, HAZARD},
     layer::{EnumValue, Exclusion, Field, FieldType, GeometryKind, Layer, LayerRole, Name, RESERVED, Role, Symbol, system, system_fields},
+    values::FIELDS_MAX,
 };
 use crate::error::{Code, Error, Result};
 
@@ -305,6 +306,10 @@ fn check_layer(file: &str, parsed: LayerFile, enums: &BTreeMap<String, Vec<EnumV
             }
             None => fields.push(field),
         }
+    }
+    if fields.len() > FIELDS_MAX {
+        let remedy = format!("At most {FIELDS_MAX}; split the register / 最多 {FIELDS_MAX} 个字段,请拆分登记册");
+        return Err(invalid(&format!("{file}: fields"), fields.len(), &remedy));
     }
     for (i, field) in fields.iter().enumerate() {
         if let Some(role) = field.role

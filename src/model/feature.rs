@@ -7,6 +7,7 @@ use super::{
     geometry::Geometry,
     layer::{GeometryKind, Layer},
     value::Value,
+    values::Values,
 };
 use crate::error::{Code, Error, Result};
 
@@ -19,7 +20,7 @@ pub struct Feature {
     /// Microseconds since 1970, UTC: when this version was written.
     pub updated_at: i64,
     pub geometry: Option<Geometry>,
-    pub values: Box<[Value]>,
+    pub values: Values,
 }
 
 /// What a client says about a feature: only what it names.
@@ -72,7 +73,7 @@ impl Draft {
 
     /// Completes the draft to a new feature: defaults are filled in, required fields and the geometry checked.
     pub fn create(self, layer: &Layer, id: Uuid) -> Result<Feature> {
-        let mut values = vec![Value::Null; layer.fields.len()].into_boxed_slice();
+        let mut values = vec![Value::Null; layer.fields.len()];
         for (field, value) in layer.fields.iter().zip(values.iter_mut()) {
             if let Some(default) = &field.default {
                 *value = Value::from_text(field, default)?;
@@ -81,8 +82,13 @@ impl Draft {
         for (at, value) in self.values {
             values[at] = value;
         }
-        let feature =
-            Feature { id, version: 1, updated_at: chrono::Utc::now().timestamp_micros(), geometry: self.geometry.flatten(), values };
+        let feature = Feature {
+            id,
+            version: 1,
+            updated_at: chrono::Utc::now().timestamp_micros(),
+            geometry: self.geometry.flatten(),
+            values: values.into(),
+        };
         feature.check(layer)?;
         Ok(feature)
     }
@@ -103,7 +109,7 @@ impl Draft {
     pub fn apply(&self, layer: &Layer, current: &Feature) -> Result<Feature> {
         let mut next = current.clone();
         for (at, value) in &self.values {
-            next.values[*at] = value.clone();
+            next.values.set(*at, value.clone());
         }
         if let Some(geometry) = &self.geometry {
             next.geometry = geometry.clone();

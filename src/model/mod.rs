@@ -8,6 +8,7 @@ pub mod geometry;
 pub mod layer;
 pub mod sphere;
 pub mod value;
+pub mod values;
 pub mod viewer;
 
 pub use catalog::Catalog;
@@ -17,4 +18,5 @@ pub use filter::Filter;
 pub use geometry::Geometry;
 pub use layer::{Exclusion, Field, FieldType, GeometryKind, Layer, LayerRole, Role};
 pub use value::Value;
+pub use values::Values;
 pub use viewer::Viewer;

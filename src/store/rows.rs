@@ -112,7 +112,7 @@ pub fn from_postgres(layer: &Layer, row: &PgRow, interner: &mut Interner) -> Res
         version: row.try_get(1).map_err(broken)?,
         updated_at: updated.timestamp_micros(),
         geometry: wkb.and_then(|bytes| geometry(layer, id, wkb::read(bytes).map(Some))),
-        values: values.into_boxed_slice(),
+        values: values.into(),
     })
 }
 
@@ -155,7 +155,7 @@ pub fn from_sqlite(layer: &Layer, row: &SqliteRow, interner: &mut Interner) -> R
         version: row.try_get_unchecked(1).map_err(broken)?,
         updated_at: updated.map_or(0, |at| at.timestamp_micros()),
         geometry: blob.and_then(|bytes| geometry(layer, id, wkb::read_gpkg(bytes))),
-        values: values.into_boxed_slice(),
+        values: values.into(),
     })
 }
 
@@ -177,6 +177,6 @@ pub fn from_log(layer: &Layer, id: Uuid, json: &Json, geometry: Option<Geometry>
         version: json["version"].as_i64().unwrap_or(1),
         updated_at: updated.map_or(0, |at| at.timestamp_micros()),
         geometry,
-        values: values.collect(),
+        values: values.collect::<Vec<_>>().into(),
     }
 }

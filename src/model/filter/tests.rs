@@ -355,7 +355,7 @@ proptest! {
         let mut feature = feature(&layer);
         let int = |n: Option<i64>| n.map_or(Value::Null, Value::Int);
         for (key, value) in [("capacity", int(capacity)), ("occupied", int(occupied)), ("state", state.map_or(Value::Null, |s| Value::Text(s.into())))] {
-            feature.values[layer.field(key).unwrap().0] = value;
+            feature.values.set(layer.field(key).unwrap().0, value);
         }
         let text = node.text();
         let expected = node.truth(capacity, occupied, state) == Some(true);
