@@ -8,7 +8,7 @@ use std::{
 
 use biaotu::{
     model::{Catalog, Change, Feature, Geometry, Value, Viewer, layer::system},
-    world::{Question, World, boxes::LonLatBox, nearest::Place, within::Reach},
+    world::{Question, World, boxes::LonLatBox, nearest::Place, tile::TilePlace, within::Reach},
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use uuid::Uuid;
@@ -117,6 +117,13 @@ fn world(random: &mut Random) -> (World, Vec<(f64, f64)>) {
     (world, places)
 }
 
+/// The tile of Web Mercator that holds a position.
+fn tile_at(z: u8, lon: f64, lat: f64) -> Option<TilePlace> {
+    let side = f64::from(1_u32 << z);
+    let y = (1.0 - lat.to_radians().tan().asinh() / std::f64::consts::PI) / 2.0;
+    TilePlace::new(z, ((lon + 180.0) / 360.0 * side) as u32, (y * side) as u32)
+}
+
 /// Resident memory of the process, bytes.
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -165,6 +172,14 @@ fn bench(c: &mut Criterion) {
     median("within 10 km, 100 named", &mut |place| {
         drop(black_box(world.within(depot, Reach::Radius { place, radius_m: 10_000.0 }, 100, true, question)))
     });
+
+    // The tile that comes nearest to 10,000 points.
+    let index = world.layer(depot);
+    let tiles = asked.iter().flat_map(|place| (6..11).filter_map(|z| tile_at(z, place.lon, place.lat)));
+    let (tile, points) =
+        tiles.map(|tile| (tile, index.in_box(tile.bounds()).count())).min_by_key(|(_, points)| points.abs_diff(10_000)).expect("a tile");
+    println!("tile {}/{}/{}: {points} points, {} bytes", tile.z, tile.x, tile.y, index.tile(tile).len());
+    c.bench_function("tile", |b| b.iter(|| black_box(index.tile(tile))));
 
     c.bench_function("nearest 10", |b| b.iter(|| black_box(world.nearest(depot, asked[next()], 10, question))));
     c.bench_function("within 10 km, counts and sums", |b| {

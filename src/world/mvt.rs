@@ -3,9 +3,9 @@
 //! Geometry is projected to Web Mercator, cut to the tile and its buffer, and rounded to 4096 units; long edges are bent
 //! as great circles first, so that a map shows them where the answers think they are.
 
-use std::collections::HashMap;
-
 use geo::{Coord, Geometry as Geo, LineString, Polygon};
+
+use uuid::Uuid;
 
 use crate::model::{Geometry, sphere};
 
@@ -13,10 +13,20 @@ use crate::model::{Geometry, sphere};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TagValue<'a> {
     Str(&'a str),
+    Id(Uuid),
     Int(i64),
     Double(f64),
     Bool(bool),
 }
+
+/// A key of the tile, and the first values that it was seen with.
+struct Key<'a> {
+    name: &'a str,
+    known: Vec<(TagValue<'a>, u32)>,
+}
+
+/// A key with more values than this, as a name's, is taken for one whose values seldom come twice: they are written without looking.
+const KNOWN_MAX: usize = 64;
 
 const EXTENT: f64 = 4096.0;
 const BUFFER: f64 = 64.0;
@@ -24,44 +34,46 @@ const BUFFER: f64 = 64.0;
 const STRAIGHT_MAX: f64 = std::f64::consts::PI / 180.0;
 
 /// A tile of one layer being written.
-pub struct TileBuilder {
+pub struct TileBuilder<'a> {
     side: f64,
     x: f64,
     y: f64,
-    name: String,
+    name: &'a str,
     features: Vec<u8>,
-    keys: HashMap<String, u32>,
-    key_order: Vec<String>,
-    values: HashMap<Vec<u8>, u32>,
-    value_order: Vec<Vec<u8>>,
+    keys: Vec<Key<'a>>,
+    values: Vec<u8>,
+    value_count: u32,
     /// Scratch: one feature's tags, geometry and message.
     tags: Vec<u32>,
     commands: Vec<u32>,
     message: Vec<u8>,
-    scratch: Vec<u8>,
 }
 
-impl TileBuilder {
-    pub fn new(z: u8, x: u32, y: u32, layer: &str) -> TileBuilder {
+impl<'a> TileBuilder<'a> {
+    pub fn new(z: u8, x: u32, y: u32, layer: &'a str) -> TileBuilder<'a> {
         TileBuilder {
             side: 2f64.powi(i32::from(z)),
             x: f64::from(x),
             y: f64::from(y),
-            name: layer.to_owned(),
+            name: layer,
             features: Vec::new(),
-            keys: HashMap::new(),
-            key_order: Vec::new(),
-            values: HashMap::new(),
-            value_order: Vec::new(),
+            keys: Vec::new(),
+            values: Vec::new(),
+            value_count: 0,
             tags: Vec::new(),
             commands: Vec::new(),
             message: Vec::new(),
-            scratch: Vec::new(),
         }
     }
 
+    /// Makes room for so many features more with so many bytes of text.
+    pub fn reserve(&mut self, features: usize, text: usize) {
+        self.features.reserve(features * 32);
+        self.values.reserve(text + features * 64);
+    }
+
     /// Adds a feature; one that doesn't show in this tile is left out.
-    pub fn add<'a>(&mut self, geometry: &Geometry, tags: impl Iterator<Item = (&'a str, TagValue<'a>)>) {
+    pub fn add(&mut self, geometry: &Geometry, tags: impl Iterator<Item = (&'a str, TagValue<'a>)>) {
         self.commands.clear();
         let kind = match geometry {
             Geometry::Point { lon, lat } => {
@@ -82,28 +94,16 @@ impl TileBuilder {
             return;
         }
         self.tags.clear();
-        for (key, value) in tags {
-            let key = match self.keys.get(key) {
-                Some(n) => *n,
-                None => {
-                    let n = self.key_order.len() as u32;
-                    self.keys.insert(key.to_owned(), n);
-                    self.key_order.push(key.to_owned());
-                    n
-                }
-            };
-            self.scratch.clear();
-            write_value(&mut self.scratch, value);
-            let value = match self.values.get(&self.scratch) {
-                Some(n) => *n,
-                None => {
-                    let n = self.value_order.len() as u32;
-                    self.values.insert(self.scratch.clone(), n);
-                    self.value_order.push(self.scratch.clone());
-                    n
-                }
-            };
-            self.tags.extend([key, value]);
+        // Tags come in the same order, some left out.
+        let mut next = 0;
+        for (name, value) in tags {
+            let key = (next..self.keys.len()).chain(0..next).find(|key| self.keys[*key].name == name).unwrap_or_else(|| {
+                self.keys.push(Key { name, known: Vec::new() });
+                self.keys.len() - 1
+            });
+            next = key + 1;
+            let value = self.value(key, value);
+            self.tags.extend([key as u32, value]);
         }
         self.message.clear();
         packed(&mut self.message, 2, &self.tags);
@@ -112,24 +112,39 @@ impl TileBuilder {
         bytes_field(&mut self.features, 2, &self.message);
     }
 
+    /// The number of a value, which is written where it is new.
+    fn value(&mut self, key: usize, value: TagValue<'a>) -> u32 {
+        let known = &mut self.keys[key].known;
+        let n = self.value_count;
+        if known.len() < KNOWN_MAX {
+            if let Some((_, n)) = known.iter().find(|(known, _)| *known == value) {
+                return *n;
+            }
+            known.push((value, n));
+        }
+        self.message.clear();
+        write_value(&mut self.message, value);
+        bytes_field(&mut self.values, 4, &self.message);
+        self.value_count += 1;
+        n
+    }
+
     /// The tile's bytes; none where no feature shows.
     pub fn finish(self) -> Vec<u8> {
         if self.features.is_empty() {
             return vec![];
         }
-        let mut layer = Vec::with_capacity(self.features.len() + 4_096);
-        varint_field(&mut layer, 15, 2);
-        bytes_field(&mut layer, 1, self.name.as_bytes());
-        layer.extend_from_slice(&self.features);
-        for key in &self.key_order {
-            bytes_field(&mut layer, 3, key.as_bytes());
-        }
-        for value in &self.value_order {
-            bytes_field(&mut layer, 4, value);
-        }
-        varint_field(&mut layer, 5, EXTENT as u64);
-        let mut tile = Vec::with_capacity(layer.len() + 8);
-        bytes_field(&mut tile, 3, &layer);
+        let (mut head, mut keys) = (Vec::new(), Vec::new());
+        varint_field(&mut head, 15, 2);
+        bytes_field(&mut head, 1, self.name.as_bytes());
+        self.keys.iter().for_each(|key| bytes_field(&mut keys, 3, key.name.as_bytes()));
+        varint_field(&mut keys, 5, EXTENT as u64);
+        let parts = [&head, &self.features, &self.values, &keys];
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let mut tile = Vec::with_capacity(length + 12);
+        varint(&mut tile, 3 << 3 | 2);
+        varint(&mut tile, length as u64);
+        parts.iter().for_each(|part| tile.extend_from_slice(part));
         tile
     }
 
@@ -137,7 +152,9 @@ impl TileBuilder {
     fn project(&self, lon: f64, lat: f64, turn: f64) -> Coord<f64> {
         let x = (lon / 360.0 + 0.5 + turn) * self.side;
         let lat = lat.clamp(-85.051_128_779_806_6, 85.051_128_779_806_6).to_radians();
-        let y = (0.5 - lat.tan().asinh() / std::f64::consts::TAU) * self.side;
+        // atanh(sin φ), which is ln tan(π/4 + φ/2).
+        let sin = lat.sin();
+        let y = (0.5 - ((1.0 + sin) / (1.0 - sin)).ln() / (2.0 * std::f64::consts::TAU)) * self.side;
         Coord { x: (x - self.x) * EXTENT, y: (y - self.y) * EXTENT }
     }
 
@@ -384,6 +401,7 @@ fn packed(out: &mut Vec<u8>, field: u64, numbers: &[u32]) {
 fn write_value(out: &mut Vec<u8>, value: TagValue<'_>) {
     match value {
         TagValue::Str(text) => bytes_field(out, 1, text.as_bytes()),
+        TagValue::Id(id) => bytes_field(out, 1, id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes()),
         TagValue::Double(n) => {
             varint(out, 3 << 3 | 1);
             out.extend_from_slice(&n.to_le_bytes());

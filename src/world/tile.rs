@@ -1,6 +1,6 @@
 //! One layer's vector tile, made from the world at each request: never stale, and quick enough not to need a cache.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use super::{
     LayerIndex, Stored,
@@ -13,6 +13,8 @@ use crate::model::{Exclusion, FieldType, Geometry, Layer, Role, Value, layer::sy
 const POINTS_MAX: usize = 20_000;
 /// Clusters are cells of a grid with this many to a side.
 const CELLS: f64 = 64.0;
+/// Features written at a time.
+const BATCH: usize = 256;
 /// How far beyond its edge a tile draws, as a share of its side: an icon's half width at 4096 units.
 const BUFFER: f64 = 64.0 / 4096.0;
 
@@ -79,6 +81,14 @@ fn tag_value(value: &Value) -> Option<TagValue<'_>> {
     }
 }
 
+/// The text of each set of reasons to be left out, by its bits.
+static REASONS: LazyLock<[String; 1 << Exclusion::ALL.len()]> = LazyLock::new(|| {
+    std::array::from_fn(|bits| {
+        let words = Exclusion::ALL.into_iter().filter(|exclusion| bits & usize::from(exclusion.bit()) != 0).map(Exclusion::word);
+        words.collect::<Vec<_>>().join(",")
+    })
+});
+
 impl LayerIndex {
     /// The tile as MVT 2.1, one layer named as this one; empty bytes where nothing is there or the symbol begins deeper.
     pub fn tile(&self, place: TilePlace) -> Vec<u8> {
@@ -91,15 +101,18 @@ impl LayerIndex {
         let (points, shapes): (Vec<&Stored>, Vec<&Stored>) =
             if found.len() > POINTS_MAX { found.into_iter().partition(is_point) } else { (vec![], found) };
         let tags: Vec<(usize, &str)> = tagged(&self.layer).collect();
-        for stored in shapes {
-            let Some(geometry) = &stored.feature.geometry else { continue };
-            let id = stored.feature.id.as_hyphenated().to_string();
-            let why: Vec<&str> = Exclusion::ALL.into_iter().filter(|exclusion| stored.is(*exclusion)).map(Exclusion::word).collect();
-            let why = why.join(",");
-            let own = tags.iter().filter_map(|(at, key)| Some((*key, tag_value(&stored.feature.values[*at])?)));
-            let added = [("id", TagValue::Str(&id)), ("excluded", TagValue::Str(&why))];
-            let added = added.into_iter().filter(|(key, _)| *key == "id" || !why.is_empty());
-            tile.add(geometry, added.chain(own));
+        // The length of its texts is asked of a whole batch before the first is written: the misses of the cache, which are most of
+        // a tile's cost, then overlap.
+        for batch in shapes.chunks(BATCH) {
+            let text = |stored: &&Stored| tags.iter().map(|(at, _)| stored.feature.values[*at].as_str().map_or(0, str::len)).sum::<usize>();
+            tile.reserve(batch.len(), batch.iter().map(text).sum());
+            for stored in batch {
+                let Some(geometry) = &stored.feature.geometry else { continue };
+                let why = REASONS[usize::from(stored.excluded()) % REASONS.len()].as_str();
+                let excluded = (!why.is_empty()).then_some(("excluded", TagValue::Str(why)));
+                let own = tags.iter().filter_map(|(at, key)| Some((*key, tag_value(&stored.feature.values[*at])?)));
+                tile.add(geometry, [("id", TagValue::Id(stored.feature.id))].into_iter().chain(excluded).chain(own));
+            }
         }
         for (geometry, count) in clusters(place, &points) {
             tile.add(&geometry, [("point_count", TagValue::Int(count))].into_iter());
