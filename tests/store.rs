@@ -235,6 +235,52 @@ async fn a_reader_of_the_log_misses_nothing_beside_eight_writers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_loaded_beside_writers_is_the_log_up_to_its_seq() {
+    for place in both().await {
+        let catalog = things();
+        let store = open(&place, &catalog).await;
+        let all: Vec<_> = (0..200).map(|_| create(&catalog.layers[0], &[])).collect();
+        let ids: Vec<Uuid> = all.iter().map(|(id, _)| *id).collect();
+        store.write(all.into_iter().map(|(_, write)| write).collect(), "t").await.unwrap();
+        let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let writers: Vec<_> = (0..2)
+            .map(|writer: i64| {
+                let (store, catalog, done, ids) = (store.clone(), catalog.clone(), done.clone(), ids.clone());
+                tokio::spawn(async move {
+                    let mut n = 0;
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        // The first and the last rows, which several readers of one table don't read together.
+                        let mine = [writer as usize, ids.len() - 1 - writer as usize];
+                        let mut writes = vec![create(&catalog.layers[0], &[]).1];
+                        writes.extend(mine.map(|at| set(&catalog.layers[0], ids[at], None, "count", Value::Int(n))));
+                        store.write(writes, "w").await.unwrap();
+                        n += 1;
+                    }
+                })
+            })
+            .collect();
+        let mut loaded = vec![];
+        for _ in 0..if crate::support::soak() { 300 } else { 20 } {
+            loaded.push(load(&store).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        let mut replayed: BTreeMap<Uuid, Feature> = BTreeMap::new();
+        let mut log = store.changes(0, 1_000_000).await.unwrap().into_iter().peekable();
+        for (seq, all) in loaded {
+            while let Some(change) = log.next_if(|change| change.seq <= seq) {
+                replayed.insert(change.id, Feature::clone(change.new.as_ref().unwrap()));
+            }
+            assert!(all == replayed, "at {seq} on {}: {} of {}", place.kind, all.len(), replayed.len());
+        }
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn seq_is_commit_order_though_a_transaction_began_earlier() {
     let [place, _geopackage] = both().await;
     let catalog = things();
