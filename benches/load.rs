@@ -110,25 +110,13 @@ async fn copy(from: &mut PgConnection, to: &mut SqliteConnection, layer: &Layer)
 async fn measure(place: &str, catalog: Arc<Catalog>) -> Outcome<()> {
     let store = store::open(place, catalog.clone()).await?;
     let name = store.kind().word();
-    let mut reading = vec![];
-    let before = resident();
-    for run in 0..RUNS {
-        let started = Instant::now();
-        let features = read(&store).await?;
-        let count = features.iter().map(Vec::len).sum::<usize>();
-        reading.push((started.elapsed().as_secs_f64(), count));
-        if run == 0 {
-            println!("{name}: the features alone, resident {:.0} bytes each", (resident() - before) / count as f64);
-        }
-    }
-    let (seconds, count) = median(reading);
-    println!("{name}: reading {count} features {seconds:.2} s, {:.0} a second", count as f64 / seconds);
     let mut whole = vec![];
     for _ in 0..RUNS {
         let started = Instant::now();
         let live = Live::load(&*store, catalog.clone()).await?;
         let seconds = started.elapsed().as_secs_f64();
-        whole.push((seconds, live.world().layers().map(|layer| layer.by_id.len()).sum()));
+        let count: usize = live.world().layers().map(|layer| layer.by_id.len()).sum();
+        whole.push((seconds, count));
         let text: usize =
             live.world().layers().map(|layer| text_of(layer.by_id.values().map(|stored| &stored.feature), &layer.layer)).sum();
         println!(
@@ -140,6 +128,15 @@ async fn measure(place: &str, catalog: Arc<Catalog>) -> Outcome<()> {
     }
     let (seconds, count) = median(whole);
     println!("{name}: median {seconds:.2} s, {:.0} features a second", count as f64 / seconds);
+    let mut reading = vec![];
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        let features = read(&store).await?;
+        let count = features.iter().map(Vec::len).sum::<usize>();
+        reading.push((started.elapsed().as_secs_f64(), count));
+    }
+    let (seconds, count) = median(reading);
+    println!("{name}: reading {count} features {seconds:.2} s, {:.0} a second", count as f64 / seconds);
     store.close().await;
     Ok(())
 }

@@ -332,6 +332,36 @@ async fn edits_of_other_programs_wake_and_are_versioned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_other_programs_left_in_the_file_takes_nothing_else_down() {
+    let [_postgis, place] = both().await;
+    let catalog = things();
+    let layer = &catalog.layers[0];
+    let store = open(&place, &catalog).await;
+    let (good, write) = create(layer, &[("count", Value::Int(1))]);
+    store.write(vec![write], "t").await.unwrap();
+    // Days and lists that are none, a text that is none, and row numbers as far apart as they go.
+    place
+        .externally(
+            "INSERT INTO thing (code, day, at, marks, geom) VALUES ('odd', 'someday', 5, '[1]', 'no geometry');
+             INSERT INTO thing (code, source, count, size) VALUES ('bytes', CAST(x'ff' AS TEXT), 7.0, 3);
+             INSERT INTO thing (fid, code) VALUES (-9223372036854775808, 'least'), (9223372036854775807, 'greatest')",
+        )
+        .await
+        .unwrap();
+    let (_, all) = load(&store).await;
+    assert_eq!(all.len(), 5);
+    assert_eq!(all[&good].values[layer.field("count").unwrap().0], Value::Int(1));
+    let of = |code: &str, key: &str| {
+        let found = all.values().find(|feature| feature.values[0].as_str() == Some(code)).unwrap();
+        found.values[layer.field(key).unwrap().0].clone()
+    };
+    assert_eq!(["day", "at", "marks"].map(|key| of("odd", key)), [Value::Null, Value::Null, Value::Null]);
+    assert_eq!((of("bytes", "source"), of("bytes", "count"), of("bytes", "size")), (Value::Null, Value::Int(7), Value::Num(3.0)));
+    assert!(all.values().filter(|feature| feature.geometry.is_some()).count() == 1);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gdal_reads_and_writes_the_file() {
     let [_postgis, place] = both().await;
     let catalog = things();

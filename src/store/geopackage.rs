@@ -452,10 +452,9 @@ fn read(
     next: &AtomicUsize,
     sink: &mpsc::Sender<Batch>,
 ) -> Result<()> {
-    let mut decoders: Vec<Option<rows::Decoder>> = catalog.layers.iter().map(|_| None).collect();
+    let mut decoders: Vec<_> = catalog.layers.iter().map(|layer| rows::Decoder::new(layer.clone())).collect();
     while let Some(&(n, from, to)) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
         let layer = &catalog.layers[n];
-        let decoder = decoders[n].get_or_insert_with(|| rows::Decoder::new(layer.clone()));
         let sql = format!("SELECT {} FROM {} WHERE \"fid\" BETWEEN ? AND ?", ddl::columns(Dialect::GeoPackage, layer), quoted(&layer.id));
         let mut statement = reader.prepare(&sql).map_err(faults::of_reading)?;
         let mut rows = statement.query([from, to]).map_err(faults::of_reading)?;
@@ -464,7 +463,7 @@ fn read(
             let row = rows.next().map_err(faults::of_reading)?;
             let end = row.is_none();
             if let Some(row) = row {
-                features.extend(decoder.geopackage(row).map_err(faults::of_reading)?);
+                features.extend(decoders[n].geopackage(row).map_err(faults::of_reading)?);
             }
             if end || features.len() == BATCH {
                 let batch = Batch { layer: n, features: std::mem::take(&mut features) };

@@ -281,46 +281,32 @@ impl Store for PostGis {
         let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", "));
         connection.execute(sqlx::AssertSqlSafe(lock)).await.map_err(fault)?;
         let seq: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut connection).await.map_err(fault)?;
-        for (n, table) in tables.iter().enumerate() {
-            let layer = &self.catalog.layers[n];
-            // Rows are decoded beside the reading.
-            let (bytes_in, mut bytes_out) = mpsc::channel::<Vec<u8>>(4);
-            let decode = tokio::task::spawn_blocking({
-                let (mut decoder, sink) = (rows::Decoder::new(layer.clone()), sink.clone());
-                move || {
-                    while let Some(bytes) = bytes_out.blocking_recv() {
-                        let mut features = Vec::with_capacity(BATCH);
-                        let mut cells = rows::Cells(&bytes);
-                        while cells.next_row()? {
-                            features.push(decoder.postgres(&mut cells)?);
-                        }
-                        features.shrink_to_fit();
-                        sink.blocking_send(Batch { layer: n, features }).map_err(|_| Error::internal("nobody takes what is loaded"))?;
-                    }
-                    Ok::<_, Error>(())
-                }
-            });
+        // Rows are decoded beside the reading.
+        let (bytes_in, bytes_out) = mpsc::channel(4);
+        let catalog = self.catalog.clone();
+        let decoding = tokio::task::spawn_blocking(move || decode(&catalog, bytes_out, &sink));
+        for (n, (layer, table)) in self.catalog.layers.iter().zip(&tables).enumerate() {
             let copy = format!("COPY (SELECT {} FROM {table}) TO STDOUT (FORMAT binary)", ddl::columns(Dialect::PostGis, layer));
             let mut stream = connection.copy_out_raw(&copy).await.map_err(fault)?;
-            let (mut bytes, mut skip) = (Vec::new(), COPY_HEADER);
-            let mut count = 0;
+            let (mut bytes, mut skip, mut count) = (Vec::new(), COPY_HEADER, 0);
             // PostgreSQL sends each row as a message of its own, the header before the first.
             while let Some(row) = stream.try_next().await.map_err(fault)? {
                 bytes.extend_from_slice(row.get(std::mem::take(&mut skip)..).unwrap_or_default());
                 count += 1;
                 if count % BATCH == 0 {
-                    let capacity = bytes.len() + bytes.len() / 8;
-                    if bytes_in.send(std::mem::replace(&mut bytes, Vec::with_capacity(capacity))).await.is_err() {
+                    let next = Vec::with_capacity(bytes.len());
+                    // An error here and below is the decoder's, which tells it itself.
+                    if bytes_in.send((n, std::mem::replace(&mut bytes, next))).await.is_err() {
                         break;
                     }
                 }
             }
-            drop(stream);
-            // An error here is the decoder's, which tells it itself.
-            let _ = bytes_in.send(bytes).await;
-            drop(bytes_in);
-            decode.await.map_err(Error::internal)??;
+            if bytes_in.send((n, bytes)).await.is_err() {
+                break;
+            }
         }
+        drop(bytes_in);
+        decoding.await.map_err(Error::internal)??;
         // Nothing was written.
         let _ = connection.close().await;
         Ok(seq as u64)
@@ -379,6 +365,19 @@ impl Store for PostGis {
 const BATCH: usize = 2_048;
 /// The signature, flags and length of an extension that never was, before the first row of a binary COPY.
 const COPY_HEADER: usize = 19;
+
+fn decode(catalog: &Catalog, mut pieces: mpsc::Receiver<(usize, Vec<u8>)>, sink: &mpsc::Sender<Batch>) -> Result<()> {
+    let mut decoders: Vec<_> = catalog.layers.iter().map(|layer| rows::Decoder::new(layer.clone())).collect();
+    while let Some((layer, bytes)) = pieces.blocking_recv() {
+        let mut features = Vec::with_capacity(BATCH);
+        let mut cells = rows::Cells(&bytes);
+        while cells.next_row()? {
+            features.push(decoders[layer].postgres(&mut cells)?);
+        }
+        sink.blocking_send(Batch { layer, features }).map_err(|_| Error::internal("nobody takes what is loaded"))?;
+    }
+    Ok(())
+}
 
 impl PostGis {
     async fn try_write(&self, writes: &[Write], actor: &str) -> Result<Committed> {
