@@ -235,6 +235,52 @@ async fn a_reader_of_the_log_misses_nothing_beside_eight_writers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_loaded_beside_writers_is_the_log_up_to_its_seq() {
+    for place in both().await {
+        let catalog = things();
+        let store = open(&place, &catalog).await;
+        let all: Vec<_> = (0..200).map(|_| create(&catalog.layers[0], &[])).collect();
+        let ids: Vec<Uuid> = all.iter().map(|(id, _)| *id).collect();
+        store.write(all.into_iter().map(|(_, write)| write).collect(), "t").await.unwrap();
+        let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let writers: Vec<_> = (0..2)
+            .map(|writer: i64| {
+                let (store, catalog, done, ids) = (store.clone(), catalog.clone(), done.clone(), ids.clone());
+                tokio::spawn(async move {
+                    let mut n = 0;
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        // The first and the last rows, which several readers of one table don't read together.
+                        let mine = [writer as usize, ids.len() - 1 - writer as usize];
+                        let mut writes = vec![create(&catalog.layers[0], &[]).1];
+                        writes.extend(mine.map(|at| set(&catalog.layers[0], ids[at], None, "count", Value::Int(n))));
+                        store.write(writes, "w").await.unwrap();
+                        n += 1;
+                    }
+                })
+            })
+            .collect();
+        let mut loaded = vec![];
+        for _ in 0..if crate::support::soak() { 300 } else { 20 } {
+            loaded.push(load(&store).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        let mut replayed: BTreeMap<Uuid, Feature> = BTreeMap::new();
+        let mut log = store.changes(0, 1_000_000).await.unwrap().into_iter().peekable();
+        for (seq, all) in loaded {
+            while let Some(change) = log.next_if(|change| change.seq <= seq) {
+                replayed.insert(change.id, Feature::clone(change.new.as_ref().unwrap()));
+            }
+            assert!(all == replayed, "at {seq} on {}: {} of {}", place.kind, all.len(), replayed.len());
+        }
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn seq_is_commit_order_though_a_transaction_began_earlier() {
     let [place, _geopackage] = both().await;
     let catalog = things();
@@ -283,6 +329,36 @@ async fn edits_of_other_programs_wake_and_are_versioned() {
         assert!(all.values().any(|feature| feature.geometry.is_none()));
         store.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_other_programs_left_in_the_file_takes_nothing_else_down() {
+    let [_postgis, place] = both().await;
+    let catalog = things();
+    let layer = &catalog.layers[0];
+    let store = open(&place, &catalog).await;
+    let (good, write) = create(layer, &[("count", Value::Int(1))]);
+    store.write(vec![write], "t").await.unwrap();
+    // Days and lists that are none, a text that is none, and row numbers as far apart as they go.
+    place
+        .externally(
+            "INSERT INTO thing (code, day, at, marks, geom) VALUES ('odd', 'someday', 5, '[1]', 'no geometry');
+             INSERT INTO thing (code, source, count, size) VALUES ('bytes', CAST(x'ff' AS TEXT), 7.0, 3);
+             INSERT INTO thing (fid, code) VALUES (-9223372036854775808, 'least'), (9223372036854775807, 'greatest')",
+        )
+        .await
+        .unwrap();
+    let (_, all) = load(&store).await;
+    assert_eq!(all.len(), 5);
+    assert_eq!(all[&good].values[layer.field("count").unwrap().0], Value::Int(1));
+    let of = |code: &str, key: &str| {
+        let found = all.values().find(|feature| feature.values[0].as_str() == Some(code)).unwrap();
+        found.values[layer.field(key).unwrap().0].clone()
+    };
+    assert_eq!(["day", "at", "marks"].map(|key| of("odd", key)), [Value::Null, Value::Null, Value::Null]);
+    assert_eq!((of("bytes", "source"), of("bytes", "count"), of("bytes", "size")), (Value::Null, Value::Int(7), Value::Num(3.0)));
+    assert!(all.values().filter(|feature| feature.geometry.is_some()).count() == 1);
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -498,12 +498,17 @@ fn guard_balances(dialect: Dialect, stock: &Layer) -> Vec<String> {
     }
 }
 
-/// The columns that carry a feature, in the order in which they are read and written: id, version, updated_at, geom (or
-/// NULL), then the fields.
-pub fn columns(layer: &Layer, geom: &str) -> String {
-    let mut list = vec!["\"id\"".to_owned(), "\"version\"".into(), "\"updated_at\"".into()];
-    list.push(if layer.geometry == GeometryKind::None { "NULL".into() } else { geom.into() });
-    list.extend(layer.fields.iter().map(|field| quoted(&field.key)));
+/// The columns of a feature, in the order in which they are read: id, version, updated_at, geom (or NULL), then the fields.
+pub fn columns(dialect: Dialect, layer: &Layer) -> String {
+    let typed = |column: String, kind: &str| match dialect {
+        // Read in binary form, so a type that somebody altered must not come through.
+        Dialect::PostGis => format!("{column}::{kind}"),
+        Dialect::GeoPackage => column,
+    };
+    let mut list =
+        vec![typed("\"id\"".into(), "uuid"), typed("\"version\"".into(), "bigint"), typed("\"updated_at\"".into(), "timestamptz")];
+    list.push(if layer.geometry == GeometryKind::None { "NULL".into() } else { typed("\"geom\"".into(), "geometry") });
+    list.extend(layer.fields.iter().map(|field| typed(quoted(&field.key), column_type(dialect, &field.kind))));
     debug_assert!(layer.fields.len() >= system::COUNT);
     list.join(", ")
 }

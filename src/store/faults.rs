@@ -18,9 +18,7 @@ pub fn fault(error: sqlx::Error) -> Error {
             }
             // Connection, resources, operator intervention, system; and a server that is starting up or read-only.
             let away = ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || matches!(&*code, "25006" | "55P03");
-            // SQLite: busy, locked, read-only, I/O, full, can't open.
-            let busy = matches!(&*code, "5" | "6" | "8" | "10" | "13" | "14" | "261" | "517" | "776" | "778");
-            if away || busy { Error::unavailable(database.message()) } else { Error::internal(error) }
+            if away || code.parse().is_ok_and(away_of_sqlite) { Error::unavailable(database.message()) } else { Error::internal(error) }
         }
         sqlx::Error::Io(_)
         | sqlx::Error::PoolTimedOut
@@ -28,6 +26,19 @@ pub fn fault(error: sqlx::Error) -> Error {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_) => Error::unavailable(error),
+        _ => Error::internal(error),
+    }
+}
+
+/// SQLite: busy, locked, read-only, I/O, full, can't open.
+fn away_of_sqlite(code: i32) -> bool {
+    matches!(code, 5 | 6 | 8 | 10 | 13 | 14 | 261 | 517 | 776 | 778)
+}
+
+/// An error of reading a GeoPackage beside sqlx.
+pub fn of_reading(error: rusqlite::Error) -> Error {
+    match error.sqlite_error() {
+        Some(code) if away_of_sqlite(code.extended_code) => Error::unavailable(error),
         _ => Error::internal(error),
     }
 }

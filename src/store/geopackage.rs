@@ -1,9 +1,15 @@
 //! A GeoPackage file as the system of record, open to QGIS and GDAL at the same time.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use futures::TryStreamExt;
 use sqlx::{
     Connection, Executor, QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
@@ -26,12 +32,15 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/geopacka
 
 /// How often another process's edit is looked for.
 const POLL: Duration = Duration::from_millis(100);
+/// How long another process's lock is waited for.
+const BUSY: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub struct GeoPackage {
     /// One connection: writers take turns here, not at SQLite's lock.
     writer: SqlitePool,
     readers: SqlitePool,
+    path: PathBuf,
     catalog: Arc<Catalog>,
     woken: watch::Sender<u64>,
     watcher: tokio::task::JoinHandle<()>,
@@ -57,7 +66,7 @@ impl GeoPackage {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10));
+            .busy_timeout(BUSY);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
@@ -85,7 +94,7 @@ impl GeoPackage {
         let woken = watch::Sender::new(0);
         let eye = SqliteConnection::connect_with(&options).await.map_err(unusable)?;
         let watcher = tokio::spawn(look(eye, woken.clone()));
-        Ok(GeoPackage { writer, readers, catalog, woken, watcher })
+        Ok(GeoPackage { writer, readers, path: path.into(), catalog, woken, watcher })
     }
 }
 
@@ -302,29 +311,8 @@ impl Store for GeoPackage {
     }
 
     async fn load(&self, sink: mpsc::Sender<Batch>) -> Result<u64> {
-        let mut tx = self.readers.begin().await.map_err(fault)?;
-        let seq: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *tx).await.map_err(fault)?;
-        for (n, layer) in self.catalog.layers.iter().enumerate() {
-            let sql = format!("SELECT {} FROM {} ORDER BY \"fid\"", ddl::columns(layer, "\"geom\""), quoted(&layer.id));
-            let mut interner = rows::Interner::default();
-            let mut stream = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch(&mut *tx);
-            let mut features = Vec::with_capacity(BATCH);
-            loop {
-                let row = stream.try_next().await.map_err(fault)?;
-                let end = row.is_none();
-                if let Some(row) = row {
-                    features.push(rows::from_sqlite(layer, &row, &mut interner)?);
-                }
-                if end || features.len() == BATCH {
-                    let batch = Batch { layer: n, features: std::mem::replace(&mut features, Vec::with_capacity(BATCH)) };
-                    sink.send(batch).await.map_err(|_| Error::internal("nobody takes what is loaded"))?;
-                }
-                if end {
-                    break;
-                }
-            }
-        }
-        Ok(seq as u64)
+        let (path, catalog) = (self.path.clone(), self.catalog.clone());
+        tokio::task::spawn_blocking(move || read_all(&path, &catalog, &sink)).await.map_err(Error::internal)?
     }
 
     async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>> {
@@ -392,7 +380,102 @@ impl Store for GeoPackage {
 }
 
 /// How many features are handed on at once.
-const BATCH: usize = 4_096;
+const BATCH: usize = 2_048;
+/// A layer is read in so many ranges of its rows' numbers.
+const RANGES: i128 = 16;
+
+/// Connections for reading that all see the same state, one for each core.
+///
+/// sqlx copies every value of a row on its way to another thread; here each is read where SQLite has it.
+fn readers(path: &Path) -> rusqlite::Result<(rusqlite::Connection, Vec<rusqlite::Connection>)> {
+    use rusqlite::OpenFlags;
+    let open = || {
+        let connection = rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch("PRAGMA query_only = ON")?;
+        Ok(connection)
+    };
+    // Changes for a connection when any other has committed since it last looked.
+    let data_version = |connection: &rusqlite::Connection| connection.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0));
+    let first = open()?;
+    let others = std::thread::available_parallelism().map_or(1, usize::from).min(4) - 1;
+    let others: Vec<_> = (0..others).map(|_| open()).collect::<rusqlite::Result<_>>()?;
+    for _ in 0..20 {
+        let before = data_version(&first)?;
+        for other in &others {
+            other.execute_batch("BEGIN")?;
+            data_version(other)?;
+        }
+        first.execute_batch("BEGIN")?;
+        if data_version(&first)? == before {
+            return Ok((first, others));
+        }
+        for connection in others.iter().chain([&first]) {
+            connection.execute_batch("ROLLBACK")?;
+        }
+    }
+    // Others write all the time: what one sees is consistent in any case.
+    first.execute_batch("BEGIN")?;
+    Ok((first, vec![]))
+}
+
+fn read_all(path: &Path, catalog: &Catalog, sink: &mpsc::Sender<Batch>) -> Result<u64> {
+    let (first, others) = readers(path).map_err(faults::of_reading)?;
+    let seq = first.query_row(HEAD, [], |row| row.get::<_, i64>(0)).map_err(faults::of_reading)?;
+    let mut ranges = Vec::new();
+    for (n, layer) in catalog.layers.iter().enumerate() {
+        let sql = format!("SELECT min(\"fid\"), max(\"fid\") FROM {}", quoted(&layer.id));
+        let ends = first.query_row(&sql, [], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)));
+        if let (Some(min), Some(max)) = ends.map_err(faults::of_reading)? {
+            // Two ends may lie further apart than an i64 can tell.
+            let at = |part: i128| i128::from(min) + (i128::from(max) - i128::from(min) + 1) * part / RANGES;
+            let parts = (0..RANGES).map(|part| (at(part), at(part + 1) - 1)).filter(|(from, to)| from <= to);
+            ranges.extend(parts.map(|(from, to)| (n, from as i64, to as i64)));
+        }
+    }
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let (ranges, next) = (&ranges, &next);
+        let running: Vec<_> =
+            others.into_iter().chain([first]).map(|reader| scope.spawn(move || read(&reader, catalog, ranges, next, sink))).collect();
+        // A panic in a reader is a fault of ours, and is passed on.
+        running.into_iter().try_for_each(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    Ok(seq as u64)
+}
+
+/// Reads ranges that nobody has begun, until none is left.
+fn read(
+    reader: &rusqlite::Connection,
+    catalog: &Catalog,
+    ranges: &[(usize, i64, i64)],
+    next: &AtomicUsize,
+    sink: &mpsc::Sender<Batch>,
+) -> Result<()> {
+    let mut decoders: Vec<_> = catalog.layers.iter().map(|layer| rows::Decoder::new(layer.clone())).collect();
+    while let Some(&(n, from, to)) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let layer = &catalog.layers[n];
+        let sql = format!("SELECT {} FROM {} WHERE \"fid\" BETWEEN ? AND ?", ddl::columns(Dialect::GeoPackage, layer), quoted(&layer.id));
+        let mut statement = reader.prepare(&sql).map_err(faults::of_reading)?;
+        let mut rows = statement.query([from, to]).map_err(faults::of_reading)?;
+        let mut features = Vec::new();
+        loop {
+            let row = rows.next().map_err(faults::of_reading)?;
+            let end = row.is_none();
+            if let Some(row) = row {
+                features.extend(decoders[n].geopackage(row).map_err(faults::of_reading)?);
+            }
+            if end || features.len() == BATCH {
+                let batch = Batch { layer: n, features: std::mem::take(&mut features) };
+                sink.blocking_send(batch).map_err(|_| Error::internal("nobody takes what is loaded"))?;
+            }
+            if end {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
 
 impl GeoPackage {
     fn change(&self, row: &SqliteRow) -> Result<Change> {

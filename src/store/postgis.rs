@@ -255,6 +255,8 @@ async fn finish(tx: &mut PgConnection, layer: &Layer, id: Uuid, if_version: Opti
     }
 }
 
+const HEAD: &str = "SELECT greatest((SELECT coalesce(max(seq), 0) FROM biaotu_change_log), (SELECT value::bigint FROM biaotu_meta WHERE key = 'pruned_to'))";
+
 #[async_trait]
 impl Store for PostGis {
     fn kind(&self) -> Kind {
@@ -266,52 +268,47 @@ impl Store for PostGis {
     }
 
     async fn head(&self) -> Result<u64> {
-        let seq: i64 = sqlx::query_scalar("SELECT greatest((SELECT coalesce(max(seq), 0) FROM biaotu_change_log), (SELECT value::bigint FROM biaotu_meta WHERE key = 'pruned_to'))")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(fault)?;
+        let seq: i64 = sqlx::query_scalar(HEAD).fetch_one(&self.pool).await.map_err(fault)?;
         Ok(seq as u64)
     }
 
     async fn load(&self, sink: mpsc::Sender<Batch>) -> Result<u64> {
-        let mut connection = self.pool.acquire().await.map_err(fault)?;
-        let mut tx = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(fault)?;
-        let seq: i64 = sqlx::query_scalar("SELECT greatest((SELECT coalesce(max(seq), 0) FROM biaotu_change_log), (SELECT value::bigint FROM biaotu_meta WHERE key = 'pruned_to'))")
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(fault)?;
-        for (n, layer) in self.catalog.layers.iter().enumerate() {
-            let sql = format!("SELECT {} FROM {} ORDER BY \"fid\"", ddl::columns(layer, "ST_AsEWKB(\"geom\")"), quoted(&layer.id));
-            // Rows are decoded beside the reading, in batches.
-            let (rows_in, mut rows_out) = mpsc::channel::<Vec<PgRow>>(4);
-            let decode = tokio::task::spawn_blocking({
-                let (layer, sink) = (layer.clone(), sink.clone());
-                move || {
-                    let mut interner = rows::Interner::default();
-                    while let Some(batch) = rows_out.blocking_recv() {
-                        let features =
-                            batch.iter().map(|row| rows::from_postgres(&layer, row, &mut interner)).collect::<Result<Vec<_>>>()?;
-                        if sink.blocking_send(Batch { layer: n, features }).is_err() {
-                            break;
-                        }
-                    }
-                    Ok::<_, Error>(())
-                }
-            });
-            let mut stream = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch(&mut *tx);
-            let mut batch = Vec::with_capacity(BATCH);
+        // A connection of its own: if the reading is broken off, what was left to read ends with it.
+        let mut connection = self.pool.acquire().await.map_err(fault)?.detach();
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(fault)?;
+        // Before the snapshot is taken: a table that is rewritten after it would look empty.
+        let tables: Vec<String> = self.catalog.layers.iter().map(|layer| quoted(&layer.id)).collect();
+        let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", "));
+        connection.execute(sqlx::AssertSqlSafe(lock)).await.map_err(fault)?;
+        let seq: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut connection).await.map_err(fault)?;
+        // Rows are decoded beside the reading.
+        let (bytes_in, bytes_out) = mpsc::channel(4);
+        let catalog = self.catalog.clone();
+        let decoding = tokio::task::spawn_blocking(move || decode(&catalog, bytes_out, &sink));
+        for (n, (layer, table)) in self.catalog.layers.iter().zip(&tables).enumerate() {
+            let copy = format!("COPY (SELECT {} FROM {table}) TO STDOUT (FORMAT binary)", ddl::columns(Dialect::PostGis, layer));
+            let mut stream = connection.copy_out_raw(&copy).await.map_err(fault)?;
+            let (mut bytes, mut skip, mut count) = (Vec::new(), COPY_HEADER, 0);
+            // PostgreSQL sends each row as a message of its own, the header before the first.
             while let Some(row) = stream.try_next().await.map_err(fault)? {
-                batch.push(row);
-                if batch.len() == BATCH && rows_in.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).await.is_err() {
-                    break;
+                bytes.extend_from_slice(row.get(std::mem::take(&mut skip)..).unwrap_or_default());
+                count += 1;
+                if count % BATCH == 0 {
+                    let next = Vec::with_capacity(bytes.len());
+                    // An error here and below is the decoder's, which tells it itself.
+                    if bytes_in.send((n, std::mem::replace(&mut bytes, next))).await.is_err() {
+                        break;
+                    }
                 }
             }
-            drop(stream);
-            // An error here is the decoder's, which tells it itself.
-            let _ = rows_in.send(batch).await;
-            drop(rows_in);
-            decode.await.map_err(Error::internal)??;
+            if bytes_in.send((n, bytes)).await.is_err() {
+                break;
+            }
         }
+        drop(bytes_in);
+        decoding.await.map_err(Error::internal)??;
+        // Nothing was written.
+        let _ = connection.close().await;
         Ok(seq as u64)
     }
 
@@ -365,7 +362,22 @@ impl Store for PostGis {
 }
 
 /// How many rows go from the reader to the decoder at once.
-const BATCH: usize = 4_096;
+const BATCH: usize = 2_048;
+/// The signature, flags and length of an extension that never was, before the first row of a binary COPY.
+const COPY_HEADER: usize = 19;
+
+fn decode(catalog: &Catalog, mut pieces: mpsc::Receiver<(usize, Vec<u8>)>, sink: &mpsc::Sender<Batch>) -> Result<()> {
+    let mut decoders: Vec<_> = catalog.layers.iter().map(|layer| rows::Decoder::new(layer.clone())).collect();
+    while let Some((layer, bytes)) = pieces.blocking_recv() {
+        let mut features = Vec::with_capacity(BATCH);
+        let mut cells = rows::Cells(&bytes);
+        while cells.next_row()? {
+            features.push(decoders[layer].postgres(&mut cells)?);
+        }
+        sink.blocking_send(Batch { layer, features }).map_err(|_| Error::internal("nobody takes what is loaded"))?;
+    }
+    Ok(())
+}
 
 impl PostGis {
     async fn try_write(&self, writes: &[Write], actor: &str) -> Result<Committed> {
