@@ -1,8 +1,12 @@
 -- wrk: asks about the places of ASKED (lon,lat a line) in turn; QUESTION is the path with %s for the place.
-local places, at = {}, 0
-for line in io.lines(os.getenv("ASKED")) do places[#places + 1] = line end
-local question = os.getenv("QUESTION")
+-- Requests are made beforehand: the generator shares the cores with what it measures.
+local requests, at = {}, 0
+function init(args)
+  for line in io.lines(os.getenv("ASKED")) do
+    requests[#requests + 1] = wrk.format("GET", string.format(os.getenv("QUESTION"), line))
+  end
+end
 function request()
-  at = at % #places + 1
-  return wrk.format("GET", string.format(question, places[at]))
+  at = at % #requests + 1
+  return requests[at]
 end

@@ -23,3 +23,9 @@ CREATE TABLE asked AS
   FROM (SELECT geom FROM supply_depot TABLESAMPLE BERNOULLI (1) ORDER BY random() LIMIT 4096) s;
 ALTER TABLE asked ADD PRIMARY KEY (n);
 VACUUM ANALYZE;
+-- The tile round one of the places that comes nearest to 10,000 points.
+CREATE TABLE asked_tile AS
+  SELECT t.z, t.x, t.y, (SELECT count(*) FROM supply_depot d WHERE d.geom && ST_Transform(ST_TileEnvelope(t.z, t.x, t.y), 4326)) AS points
+  FROM (SELECT DISTINCT z, floor((lon + 180) / 360 * 2 ^ z)::int AS x, floor((1 - asinh(tan(radians(lat))) / pi()) / 2 * 2 ^ z)::int AS y
+        FROM (SELECT * FROM asked LIMIT 100) q, generate_series(6, 10) z) t
+  ORDER BY abs((SELECT count(*) FROM supply_depot d WHERE d.geom && ST_Transform(ST_TileEnvelope(t.z, t.x, t.y), 4326)) - 10000) LIMIT 1;

@@ -2,6 +2,8 @@
 
 use std::ops::Index;
 
+use arcstr::ArcStr;
+
 use super::value::Value;
 
 /// Values in the order of [`super::Layer::fields`].
@@ -41,6 +43,15 @@ impl Values {
     /// All values, null where there is none.
     pub fn iter(&self) -> impl Iterator<Item = &Value> {
         (0..self.len()).map(|at| &self[at])
+    }
+    /// The same values in memory that is allocated now: made one after the other, those of neighbours lie together.
+    pub fn moved(&self) -> Values {
+        let moved = |value: &Value| match value {
+            // A text that others share stays where it is.
+            Value::Text(text) if ArcStr::strong_count(text) == Some(1) => Value::Text(ArcStr::from(text.as_str())),
+            other => other.clone(),
+        };
+        Values { given: self.given, packed: self.packed.iter().map(moved).collect() }
     }
     /// Gives field `at` another value.
     pub fn set(&mut self, at: usize, value: Value) {

@@ -63,6 +63,13 @@ fn shares<T>(mut placed: Vec<(V3, T)>) -> Vec<Vec<T>> {
     (0..count).map(|_| things.by_ref().take(SHARE).collect()).collect()
 }
 
+/// A map of what is sorted already. Put in one after the other, it would leave each node half empty; the second half fills them.
+fn full<K: Clone + Ord, V: Clone>(sorted: Vec<(K, V)>) -> OrdMap<K, V> {
+    let mut map: OrdMap<K, V> = sorted.iter().step_by(2).cloned().collect();
+    map.extend(sorted.into_iter().skip(1).step_by(2));
+    map
+}
+
 /// Where a feature stands when shards are made: the middle of its box.
 fn middle(feature: &Feature) -> Option<V3> {
     let bounds = feature.geometry.as_ref()?.ecef_box();
@@ -117,8 +124,8 @@ impl LayerIndex {
         let mut codes: Vec<_> = all.iter().filter_map(|stored| Some((code_of(stored)?.clone(), stored.feature.id))).collect();
         codes.sort_unstable();
         LayerIndex {
-            by_id: all.into_iter().map(|stored| (stored.feature.id, stored)).collect(),
-            by_code: codes.into_iter().collect(),
+            by_id: full(all.into_iter().map(|stored| (stored.feature.id, stored)).collect()),
+            by_code: full(codes),
             directory: directory(&shards),
             shards,
             layer,

@@ -17,7 +17,9 @@ pub struct Stored {
 }
 
 impl Stored {
-    pub fn new(catalog: &Catalog, layer: &Layer, feature: Feature) -> Arc<Stored> {
+    pub fn new(catalog: &Catalog, layer: &Layer, mut feature: Feature) -> Arc<Stored> {
+        // They come in the store's order; questions read them in that of the map.
+        feature.values = feature.values.moved();
         // Written to a scratch and copied at its exact size: a million shrunk buffers would leave a million holes.
         thread_local!(static SCRATCH: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) });
         let fragment = SCRATCH.with_borrow_mut(|scratch| {
