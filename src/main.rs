@@ -56,6 +56,9 @@ enum Command {
         /// Good rows go in though others are refused / 部分导入
         #[arg(long)]
         partial: bool,
+        /// Create rows anew whose code belongs to a deleted feature; else they are only reported / 重新创建已删除的编码
+        #[arg(long)]
+        revive: bool,
     },
     /// Export a layer to standard output / 导出图层
     Export {
@@ -90,7 +93,7 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Serve { listen, demo } => serve(&cli.place, listen, demo).await,
-        Command::Import { files, layer, crs, dry_run, allow_new, partial } => {
+        Command::Import { files, layer, crs, dry_run, allow_new, partial, revive } => {
             let crs = crs.parse()?;
             let (app, viewer) = (open(&cli.place).await?, Viewer::local_admin());
             let mut refused = false;
@@ -100,7 +103,7 @@ async fn run(cli: Cli) -> Result<()> {
                     Error::new(Code::InvalidFile, file.display().to_string(), error, "a file that can be read / 可读文件")
                 };
                 let bytes = std::fs::read(&file).map_err(unreadable)?;
-                let request = Request { layer: layer.clone(), format, crs, dry_run, allow_new, partial };
+                let request = Request { layer: layer.clone(), format, crs, dry_run, allow_new, partial, revive };
                 let report = app.import(&request, &bytes, &viewer).await.map_err(|error| error.within(&file.display().to_string()))?;
                 refused |= report["committed"] == false && !dry_run;
                 println!("{}", serde_json::to_string_pretty(&report).map_err(Error::internal)?);

@@ -221,3 +221,34 @@ async fn a_damaged_extract_is_refused_by_name_and_changes_nothing() {
     }
     assert_eq!(server.app.live.world().seq, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_is_reported_and_comes_back_only_when_asked() {
+    for place in both().await {
+        let server = serve(&place, false).await;
+        let csv = |more: &str| format!("code,name,people,lon,lat\nA,甲,1,113.9,28.6\nB,乙,2,113.95,28.65\n{more}");
+        let query = "layer=population&format=csv";
+        let first = import(&server, query, csv("")).await;
+        let counts = &first["layers"]["population"]["counts"];
+        assert_eq!((&counts["create"], &counts["deleted"]), (&json!(2), &json!(0)), "{first}");
+        let id = by_code(&server, "population").await["A"]["id"].as_str().unwrap().to_owned();
+        let (status, _) = server.send("DELETE", &format!("/collections/population/items/{id}"), &[], "").await;
+        assert_eq!(status, 204);
+        let again = import(&server, query, csv("C,丙,3,113.99,28.69\n")).await;
+        let plan = &again["layers"]["population"];
+        let counts = ["create", "unchanged", "deleted", "refuse"].map(|action| plan["counts"][action].as_u64().unwrap());
+        assert_eq!((&again["committed"], counts), (&json!(true), [1, 1, 1, 0]), "{again}");
+        let row = &plan["rows"][0];
+        assert_eq!((&row["action"], &row["code"], &row["warnings"][0]["code"]), (&json!("deleted"), &json!("A"), &json!("deleted")));
+        let (title, zh) = (row["warnings"][0]["title"].as_str().unwrap(), row["warnings"][0]["title_zh"].as_str().unwrap());
+        let log = server.app.store.changes(0, 100).await.unwrap();
+        let actor = &log.iter().find(|change| change.new.is_none()).unwrap().actor;
+        assert!(title.contains(actor.as_str()) && title.contains("T") && title.contains("revive") && zh.contains("删除"), "{title} {zh}");
+        assert_eq!(by_code(&server, "population").await.keys().collect::<Vec<_>>(), ["B", "C"], "{}", place.kind);
+        let revived = import(&server, &format!("{query}&revive=true"), csv("")).await;
+        assert_eq!(revived["layers"]["population"]["counts"]["create"], 1, "{revived}");
+        // What is back isn't reported again.
+        let last = import(&server, query, csv("")).await;
+        assert_eq!(last["layers"]["population"]["counts"]["unchanged"], 2, "{last}");
+    }
+}

@@ -162,6 +162,43 @@ async fn the_first_and_the_last_day_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn deleted_codes_are_found_by_their_latest_deletion() {
+    for place in both().await {
+        let catalog = things();
+        let layer = &catalog.layers[0];
+        let store = open(&place, &catalog).await;
+        let odd = "T'1\"; --";
+        for actor in ["first", "second"] {
+            for code in ["gone", odd, "renamed"] {
+                let (id, made) = create(layer, &[("code", Value::Text(code.into()))]);
+                store.write(vec![made], "t").await.unwrap();
+                let end = match code {
+                    "renamed" => set(layer, id, None, "code", Value::Text(format!("{actor} name").into())),
+                    _ => Write::Delete { layer: 0, id, if_version: None },
+                };
+                store.write(vec![end], actor).await.unwrap();
+            }
+        }
+        let (_, live) = create(layer, &[("code", Value::Text("live".into()))]);
+        let (nameless, made) = create(layer, &[]);
+        store.write(vec![live, made, Write::Delete { layer: 0, id: nameless, if_version: None }], "t").await.unwrap();
+        let mut asked: Vec<String> = (0..100_000).map(|n| format!("never {n}")).collect();
+        asked.extend(["gone", odd, "renamed", "live", ""].map(String::from));
+        let begin = Instant::now();
+        let mut found = store.deleted_codes(0, &asked).await.unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?} on {}", begin.elapsed(), place.kind);
+        found.sort_by(|a, b| a.code.cmp(&b.code));
+        let told: Vec<_> = found.iter().map(|one| (one.code.as_str(), one.actor.as_str())).collect();
+        assert_eq!(told, [(odd, "second"), ("gone", "second")], "{}", place.kind);
+        let logged = store.changes(0, 100).await.unwrap();
+        let last = logged.iter().rfind(|change| change.new.is_none() && change.actor == "second").unwrap();
+        assert_eq!(found[0].at, last.at, "{}", place.kind);
+        assert!(store.deleted_codes(0, &[]).await.unwrap().is_empty());
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_is_all_or_nothing_and_errors_have_names() {
     for place in both().await {
         let catalog = things();

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{App, resolve_refs};
 use crate::{
     error::{Code, Error, Result},
-    exchange::{Action, Crs, Lookup, Options, Plan, Row, csv, geojson, import, osm},
-    model::{Draft, Exclusion, Feature, LayerRole, Role, Value, Values, Viewer, layer::system},
+    exchange::{Action, Crs, Lookup, Options, Plan, Read, Row, csv, geojson, import, osm},
+    model::{Deleted, Draft, Exclusion, Feature, LayerRole, Role, Value, Values, Viewer, layer::system},
     world::{Question, World, nearest::Place},
 };
 
@@ -52,6 +52,8 @@ pub struct Request {
     pub allow_new: bool,
     /// Good rows go in though others are refused.
     pub partial: bool,
+    /// Rows whose code was deleted are created anew.
+    pub revive: bool,
 }
 
 impl App {
@@ -62,7 +64,13 @@ impl App {
     /// What concerns the whole file; what concerns a row is in the plan.
     pub async fn import(&self, request: &Request, bytes: &[u8], viewer: &Viewer) -> Result<Json> {
         let world = self.live.world_owned();
-        let mut plans = tokio::task::block_in_place(|| self.plan(&world, request, bytes, viewer))?;
+        let read = tokio::task::block_in_place(|| self.read(request, bytes))?;
+        let options = Options { allow_new: request.allow_new, partial: request.partial, district: self.district.clone() };
+        let mut plans = Vec::with_capacity(read.len());
+        for (n, read) in read {
+            let deleted = if request.revive { HashMap::new() } else { self.deleted(&world, n, &read.rows).await? };
+            plans.push((n, tokio::task::block_in_place(|| self.plan_layer(&world, n, read, deleted, &options, viewer))));
+        }
         // What is referred to comes before what refers to it.
         let order = self.catalog.creation_order();
         plans.sort_by_key(|(n, _)| order.iter().position(|at| at == n));
@@ -102,6 +110,7 @@ impl App {
                 dry_run: false,
                 allow_new: true,
                 partial: false,
+                revive: true,
             };
             let report = self.import(&request, &file.data, &viewer).await?;
             if report["committed"] != true {
@@ -123,12 +132,12 @@ impl App {
             .map(|file| file.data.into_owned())
     }
 
-    fn plan(&self, world: &World, request: &Request, bytes: &[u8], viewer: &Viewer) -> Result<Vec<(usize, Plan)>> {
-        let options = Options { allow_new: request.allow_new, partial: request.partial, district: self.district.clone() };
+    /// What a file says of each layer.
+    fn read(&self, request: &Request, bytes: &[u8]) -> Result<Vec<(usize, Read)>> {
         if let Format::Osm(coding) = request.format {
             let rules = crate::config::Data::get("rules/osm.toml").ok_or_else(|| Error::internal("the OSM rules are not built in"))?;
             let rows = osm::read(&self.catalog, &String::from_utf8_lossy(&rules.data), coding, bytes)?;
-            return Ok(rows.into_iter().map(|(n, rows)| (n, self.plan_layer(world, n, rows, &options, viewer))).collect());
+            return Ok(rows.into_iter().map(|(n, rows)| (n, Read { rows, ..Read::default() })).collect());
         }
         let name = request.layer.as_deref().unwrap_or_default();
         let (asked, _) = self.catalog.layer(name)?;
@@ -137,26 +146,41 @@ impl App {
         let ledger = self.catalog.with_role(LayerRole::Ledger).next().map(|(n, _)| n);
         let n = if stock { ledger.unwrap_or(asked) } else { asked };
         let layer = &self.catalog.layers[n];
-        let (mut rows, ignored) = match request.format {
-            Format::Csv => {
-                let read = csv::read(layer, bytes, request.crs)?;
-                (read.rows, read.ignored)
-            }
-            _ => (geojson::read(layer, bytes, request.crs)?, vec![]),
+        let mut read = match request.format {
+            Format::Csv => csv::read(layer, bytes, request.crs)?,
+            _ => Read { rows: geojson::read(layer, bytes, request.crs)?, ..Read::default() },
         };
         if stock && let Some(kind) = layer.role(Role::MovementKind) {
-            for draft in rows.iter_mut().filter_map(|row| row.draft.as_mut().ok()) {
+            for draft in read.rows.iter_mut().filter_map(|row| row.draft.as_mut().ok()) {
                 if !draft.values.iter().any(|(at, _)| *at == kind) {
                     draft.values.push((kind, Value::Text("opening".into())));
                 }
             }
         }
-        let mut plan = self.plan_layer(world, n, rows, &options, viewer);
-        plan.ignored = ignored;
-        Ok(vec![(n, plan)])
+        Ok(vec![(n, read)])
     }
 
-    fn plan_layer(&self, world: &World, n: usize, rows: Vec<Row>, options: &Options, viewer: &Viewer) -> Plan {
+    /// Which codes of the rows belonged to features that were deleted.
+    async fn deleted(&self, world: &World, n: usize, rows: &[Row]) -> Result<HashMap<String, Deleted>> {
+        let values = rows.iter().filter_map(|row| row.draft.as_ref().ok()).flat_map(|draft| &draft.values);
+        let codes = values.filter(|(at, _)| *at == system::CODE).filter_map(|(_, code)| code.as_str());
+        let codes: Vec<String> = codes.filter(|code| world.by_code(n, code).is_none()).map(str::to_owned).collect();
+        if codes.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let deleted = self.store.deleted_codes(n, &codes).await?;
+        Ok(deleted.into_iter().map(|one| (one.code.clone(), one)).collect())
+    }
+
+    fn plan_layer(
+        &self,
+        world: &World,
+        n: usize,
+        read: Read,
+        deleted: HashMap<String, Deleted>,
+        options: &Options,
+        viewer: &Viewer,
+    ) -> Plan {
         let layer = &self.catalog.layers[n];
         let fields = import::key_fields(layer);
         let key_of = |values: &Values| fields.iter().map(|at| values[*at].to_text()).collect::<Vec<_>>();
@@ -166,7 +190,7 @@ impl App {
             let features = world.layer(n).by_id.values().filter(|stored| import::keyed(layer, &stored.feature.values));
             features.map(|stored| (key_of(&stored.feature.values), stored.feature.id)).collect()
         };
-        import::plan(n, layer, rows, &WorldLookup { world, n, keys, viewer }, options)
+        import::plan(n, layer, read, &WorldLookup { world, n, keys, deleted, viewer }, options)
     }
 }
 
@@ -175,6 +199,7 @@ struct WorldLookup<'w> {
     world: &'w World,
     n: usize,
     keys: HashMap<Vec<String>, Uuid>,
+    deleted: HashMap<String, Deleted>,
     viewer: &'w Viewer,
 }
 
@@ -184,6 +209,9 @@ impl Lookup for WorldLookup<'_> {
     }
     fn by_code(&self, code: &str) -> Option<Arc<Feature>> {
         self.world.by_code(self.n, code).map(|stored| Arc::new(stored.feature.clone()))
+    }
+    fn deleted(&self, code: &str) -> Option<&Deleted> {
+        self.deleted.get(code)
     }
     fn by_key(&self, key: &[Value]) -> Option<Arc<Feature>> {
         let key: Vec<String> = key.iter().map(Value::to_text).collect();

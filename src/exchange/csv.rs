@@ -4,7 +4,7 @@ use encoding_rs::{GB18030, UTF_8};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{Crs, Row, import::check_count};
+use super::{Crs, Read, Row, import::check_count};
 use crate::{
     error::{Code, Error, Result},
     model::{Draft, Feature, Geometry, GeometryKind, Layer, Value, layer::system},
@@ -22,12 +22,6 @@ enum Column {
     /// A GeoJSON geometry.
     Geometry,
     Ignored,
-}
-
-/// What was read: rows, and the headers that mean nothing here.
-pub struct Read {
-    pub rows: Vec<Row>,
-    pub ignored: Vec<String>,
 }
 
 /// The text of a file: by its byte order mark, else UTF-8 where it is valid, else GB18030, of which GBK is a part.

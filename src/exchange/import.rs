@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     error::{Code, Error, Result},
-    model::{Draft, Feature, Geometry, Layer, LayerRole, Role, Value, Values, Write, layer::system},
+    model::{Deleted, Draft, Feature, Geometry, Layer, LayerRole, Role, Value, Values, Write, layer::system},
 };
 
 /// One row as a file gives it.
@@ -19,6 +19,13 @@ pub struct Row {
     pub draft: Result<Draft>,
     /// What the reader had to say of it.
     pub warnings: Vec<Warning>,
+}
+
+/// What was read of one layer: rows, and the headers that mean nothing there.
+#[derive(Debug, Default)]
+pub struct Read {
+    pub rows: Vec<Row>,
+    pub ignored: Vec<String>,
 }
 
 /// More rows than this aren't taken at once: they are all in memory together, and in one transaction.
@@ -40,6 +47,8 @@ pub fn check_count(rows: usize) -> Result<()> {
 pub trait Lookup {
     fn by_id(&self, id: &Uuid) -> Option<Arc<Feature>>;
     fn by_code(&self, code: &str) -> Option<Arc<Feature>>;
+    /// How the code's last feature was deleted; not asked of a code that is in use.
+    fn deleted(&self, code: &str) -> Option<&Deleted>;
     /// By the values of the key fields, in their order.
     fn by_key(&self, key: &[Value]) -> Option<Arc<Feature>>;
     /// Turns references given by code into ids.
@@ -62,6 +71,8 @@ pub enum Action {
     Create,
     Update,
     Unchanged,
+    /// Its code is that of a deleted feature: what a person took away, no file brings back unasked.
+    Deleted,
     Refuse,
 }
 
@@ -112,11 +123,11 @@ pub fn keyed(layer: &Layer, values: &Values) -> bool {
 }
 
 /// Plans the import of rows into layer number `n`.
-pub fn plan(n: usize, layer: &Layer, rows: Vec<Row>, lookup: &dyn Lookup, options: &Options) -> Plan {
+pub fn plan(n: usize, layer: &Layer, read: Read, lookup: &dyn Lookup, options: &Options) -> Plan {
     let keys = key_fields(layer);
     let mut seen: HashMap<String, String> = HashMap::new();
-    let mut plan = Plan::default();
-    for row in rows {
+    let mut plan = Plan { ignored: read.ignored, ..Plan::default() };
+    for row in read.rows {
         let mut planned = Planned {
             place: row.place,
             action: Action::Refuse,
@@ -151,11 +162,25 @@ fn plan_row(
     seen: &mut HashMap<String, String>,
     planned: &mut Planned,
 ) -> Result<Option<Write>> {
-    let mut draft = lookup.resolve(draft?)?;
+    let draft = draft?;
     let given =
         |at: usize| draft.values.iter().find(|(field, _)| *field == at).map(|(_, value)| value.clone()).filter(|value| !value.is_null());
     let code = given(system::CODE).and_then(|code| code.as_str().map(str::to_owned));
     planned.code = code.clone();
+    if let Some(code) = &code
+        && lookup.by_code(code).is_none()
+        && let Some(deleted) = lookup.deleted(code)
+    {
+        let (at, actor) = (Value::Time(deleted.at).to_text(), &deleted.actor);
+        planned.action = Action::Deleted;
+        planned.warnings.push(Warning {
+            code: "deleted",
+            en: format!("{code} was deleted by {actor} at {at}; it isn't created again without the option revive"),
+            zh: format!("{code} 已由 {actor} 于 {at} 删除;未使用 revive 选项,不重新创建"),
+        });
+        return Ok(None);
+    }
+    let mut draft = lookup.resolve(draft)?;
     let new = draft.clone().create(layer, Uuid::now_v7());
     let key: Option<Vec<Value>> = match &new {
         Ok(new) if !keys.is_empty() && keyed(layer, &new.values) => Some(keys.iter().map(|at| new.values[*at].clone()).collect()),
@@ -300,7 +325,7 @@ impl Plan {
         json!({
             "counts": {
                 "create": self.count(Action::Create), "update": self.count(Action::Update), "unchanged": self.count(Action::Unchanged),
-                "refuse": self.count(Action::Refuse), "warnings": self.rows.iter().filter(|row| !row.warnings.is_empty()).count(),
+                "deleted": self.count(Action::Deleted), "refuse": self.count(Action::Refuse), "warnings": self.rows.iter().filter(|row| !row.warnings.is_empty()).count(),
             },
             "ignored": self.ignored, "listed": listed.len(), "rows": listed.into_iter().map(row).collect::<Vec<_>>(),
         })
@@ -312,6 +337,7 @@ fn word(action: Action) -> &'static str {
         Action::Create => "create",
         Action::Update => "update",
         Action::Unchanged => "unchanged",
+        Action::Deleted => "deleted",
         Action::Refuse => "refuse",
     }
 }

@@ -7,4 +7,4 @@ pub mod import;
 pub mod osm;
 
 pub use coordinates::Crs;
-pub use import::{Action, Lookup, Options, Plan, Row};
+pub use import::{Action, Lookup, Options, Plan, Read, Row};

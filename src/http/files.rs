@@ -40,6 +40,7 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
         ("allow_new" = Option<bool>, Query, description = "Rows without code or key are created"),
         ("partial" = Option<bool>, Query, description = "Good rows go in though others are refused"),
+        ("revive" = Option<bool>, Query, description = "Rows whose code belongs to a deleted feature are created anew; else they are only reported, as `deleted`"),
     ),
     responses((status = 200, description = "{committed, seq, layers: {layer: {counts, rows}}}", content_type = "application/json"),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
@@ -52,6 +53,7 @@ async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params,
         dry_run: params.flag("dry_run")?,
         allow_new: params.flag("allow_new")?,
         partial: params.flag("partial")?,
+        revive: params.flag("revive")?,
     };
     params.finish()?;
     Ok(axum::Json(app.import(&asked, &bytes, &viewer).await?).into_response())

@@ -50,3 +50,12 @@ pub struct Change {
     pub old: Option<Arc<Feature>>,
     pub new: Option<Arc<Feature>>,
 }
+
+/// The latest deletion of a feature that had a code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deleted {
+    pub code: String,
+    /// Microseconds since 1970, UTC.
+    pub at: i64,
+    pub actor: String,
+}

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    model::{Catalog, Change, Committed, Draft, Feature, FieldType, GeometryKind, Layer, Value, Write, layer::system},
+    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, GeometryKind, Layer, Value, Write, layer::system},
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/geopackage");
@@ -340,6 +340,24 @@ impl Store for GeoPackage {
         rows.iter().map(|row| self.change(row)).collect()
     }
 
+    async fn deleted_codes(&self, layer: usize, codes: &[String]) -> Result<Vec<Deleted>> {
+        // SQLite takes the other columns from the row that has the maximum.
+        let rows = sqlx::query(
+            "SELECT json_extract(old, '$.code') AS code, at, actor, max(seq) FROM biaotu_change_log
+             WHERE layer = ? AND new IS NULL AND json_extract(old, '$.code') IN (SELECT value FROM json_each(?)) GROUP BY code",
+        )
+        .bind(&self.catalog.layers[layer].id)
+        .bind(serde_json::json!(codes).to_string())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(fault)?;
+        let read = |row: &SqliteRow| {
+            let (code, at): (String, &str) = (row.try_get_unchecked(0)?, row.try_get_unchecked(1)?);
+            Ok(Deleted { code, at: micros(at), actor: row.try_get_unchecked(2)? })
+        };
+        rows.iter().map(|row| read(row).map_err(fault)).collect()
+    }
+
     async fn write(&self, writes: Vec<Write>, actor: &str) -> Result<Committed> {
         let mut connection = self.writer.acquire().await.map_err(fault)?;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
@@ -377,6 +395,11 @@ impl Store for GeoPackage {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// A time as the triggers write it.
+fn micros(at: &str) -> i64 {
+    chrono::DateTime::parse_from_rfc3339(at).map_or(0, |at| at.timestamp_micros())
 }
 
 /// How many features are handed on at once.
@@ -489,10 +512,9 @@ impl GeoPackage {
             let geometry = blob.and_then(|bytes| rows::geometry(definition, id, wkb::read_gpkg(bytes)));
             Ok(Some(Arc::new(rows::from_log(definition, id, &json, geometry))))
         };
-        let at: &str = row.try_get_unchecked(1).map_err(broken)?;
         Ok(Change {
             seq: row.try_get_unchecked::<i64, _>(0).map_err(broken)? as u64,
-            at: chrono::DateTime::parse_from_rfc3339(at).map_or(0, |at| at.timestamp_micros()),
+            at: micros(row.try_get_unchecked(1).map_err(broken)?),
             actor: row.try_get_unchecked::<String, _>(2).map_err(broken)?,
             layer,
             id,

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     error::Result,
-    model::{Catalog, Change, Committed, Feature, Write},
+    model::{Catalog, Change, Committed, Deleted, Feature, Write},
 };
 
 /// Which store it is.
@@ -67,6 +67,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`crate::error::Code::LogGap`] if the log no longer reaches back to `after`, or ends before it (a restored backup).
     async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>>;
+
+    /// The latest deletion of each of these codes in a layer, as far as the log reaches back; in no order. A code may since be
+    /// in use again.
+    async fn deleted_codes(&self, layer: usize, codes: &[String]) -> Result<Vec<Deleted>>;
 
     /// One transaction: all writes or none. With more than one write, an error's field starts with `writes[i]`.
     async fn write(&self, writes: Vec<Write>, actor: &str) -> Result<Committed>;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    model::{Catalog, Change, Committed, Draft, Feature, FieldType, Geometry, GeometryKind, Layer, Value, Write},
+    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, Geometry, GeometryKind, Layer, Value, Write},
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgis");
@@ -338,6 +338,20 @@ impl Store for PostGis {
             return Err(Error::new(Code::LogGap, "seq", after, pruned));
         }
         rows.iter().map(|row| self.change(row)).collect()
+    }
+
+    async fn deleted_codes(&self, layer: usize, codes: &[String]) -> Result<Vec<Deleted>> {
+        // One look into the index for each code, whatever the planner knows of the log.
+        let rows: Vec<(String, i64, String)> = sqlx::query_as(
+            "SELECT wanted.code, (extract(epoch FROM l.at) * 1000000)::bigint, l.actor FROM unnest($2::text[]) AS wanted (code)
+             CROSS JOIN LATERAL (SELECT at, actor FROM biaotu_change_log WHERE layer = $1 AND new IS NULL AND old ->> 'code' = wanted.code ORDER BY entry DESC LIMIT 1) AS l",
+        )
+        .bind(&self.catalog.layers[layer].id)
+        .bind(codes)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(fault)?;
+        Ok(rows.into_iter().map(|(code, at, actor)| Deleted { code, at, actor }).collect())
     }
 
     async fn write(&self, writes: Vec<Write>, actor: &str) -> Result<Committed> {
