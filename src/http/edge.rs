@@ -3,11 +3,13 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    convert::Infallible,
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 
 use axum::{
+    body::Body,
     extract::{MatchedPath, Request},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
@@ -15,6 +17,8 @@ use axum::{
 };
 use futures::FutureExt;
 use metrics::Histogram;
+use tower::ServiceExt;
+use tower_http::compression::Compression;
 
 use super::viewer::viewer_of;
 use crate::error::Error;
@@ -30,7 +34,7 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
     let mut response = match viewer_of(request.uri(), request.headers()) {
         Ok(viewer) => {
             request.extensions_mut().insert(viewer);
-            let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+            let answered = AssertUnwindSafe(run(request, next)).catch_unwind().await;
             answered.unwrap_or_else(|_| Error::internal("a panic; it has been logged").into_response())
         }
         Err(error) => error.into_response(),
@@ -46,6 +50,16 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Answers, compressed where the client takes that: machines on the same site mostly don't ask, and don't pay.
+async fn run(request: Request, next: Next) -> Response {
+    if !request.headers().contains_key(header::ACCEPT_ENCODING) {
+        return next.run(request).await;
+    }
+    let inner = tower::service_fn(|request| async { Ok::<_, Infallible>(next.clone().run(request).await) });
+    let Ok(response) = Compression::new(inner).gzip(true).oneshot(request).await;
+    response.map(Body::new)
 }
 
 type OfRoute = Vec<(Method, StatusCode, Histogram)>;

@@ -10,7 +10,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
@@ -56,7 +55,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(missing)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::disable())
-        .layer((middleware::from_fn(edge::edge), CompressionLayer::new().gzip(true)))
+        .layer(middleware::from_fn(edge::edge))
         .with_state(app)
 }
 

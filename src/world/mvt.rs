@@ -66,10 +66,10 @@ impl<'a> TileBuilder<'a> {
         }
     }
 
-    /// Makes room for so many features more with so many bytes of text.
-    pub fn reserve(&mut self, features: usize, text: usize) {
+    /// Makes room for so many features more.
+    pub fn reserve(&mut self, features: usize) {
         self.features.reserve(features * 32);
-        self.values.reserve(text + features * 64);
+        self.values.reserve(features * 96);
     }
 
     /// Adds a feature; one that doesn't show in this tile is left out.

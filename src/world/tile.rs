@@ -103,9 +103,10 @@ impl LayerIndex {
         let tags: Vec<(usize, &str)> = tagged(&self.layer).collect();
         // The length of its texts is asked of a whole batch before the first is written: the misses of the cache, which are most of
         // a tile's cost, then overlap.
+        tile.reserve(shapes.len());
         for batch in shapes.chunks(BATCH) {
             let text = |stored: &&Stored| tags.iter().map(|(at, _)| stored.feature.values[*at].as_str().map_or(0, str::len)).sum::<usize>();
-            tile.reserve(batch.len(), batch.iter().map(text).sum());
+            std::hint::black_box(batch.iter().map(text).sum::<usize>());
             for stored in batch {
                 let Some(geometry) = &stored.feature.geometry else { continue };
                 let why = REASONS[usize::from(stored.excluded()) % REASONS.len()].as_str();
