@@ -4,6 +4,7 @@ mod demo;
 mod exchange;
 mod faults;
 mod http;
+mod layers;
 mod ogc;
 mod store;
 mod structure;

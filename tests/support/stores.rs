@@ -85,7 +85,11 @@ pub async fn serve(place: &Place, demo: bool) -> Server {
 
 /// The same, of a bureau whose district is known.
 pub async fn serve_in(place: &Place, demo: bool, district: Option<Geometry>) -> Server {
-    let catalog = built_in();
+    serve_layers(place, built_in(), demo, district).await
+}
+
+/// The same, of a bureau with registers of its own.
+pub async fn serve_layers(place: &Place, catalog: Arc<Catalog>, demo: bool, district: Option<Geometry>) -> Server {
     let store = open(place, &catalog).await;
     let app = App::start(catalog, store, district).await.unwrap();
     if demo {
