@@ -3,6 +3,7 @@
 mod demo;
 mod exchange;
 mod faults;
+mod grid;
 mod http;
 mod ogc;
 mod store;
