@@ -38,7 +38,7 @@ enum Command {
     },
     /// Import files: rows match by code, so the same file twice changes nothing / 导入文件
     Import {
-        /// CSV, GeoJSON, .osm.pbf or .osm files
+        /// CSV, GeoJSON, population grids (.tif, .asc), .osm.pbf or .osm files
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Layer id; not for OSM / 图层

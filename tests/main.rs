@@ -3,6 +3,7 @@
 mod demo;
 mod exchange;
 mod faults;
+mod grid;
 mod http;
 mod layers;
 mod ogc;

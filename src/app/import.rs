@@ -8,13 +8,13 @@ use uuid::Uuid;
 use super::{App, resolve_refs};
 use crate::{
     error::{Code, Error, Result},
-    exchange::{Action, Crs, Lookup, Options, Plan, Read, Row, csv, geojson, import, osm},
+    exchange::{Action, Crs, Lookup, Options, Plan, Read, Row, csv, geojson, grid, import, osm},
     model::{Deleted, Draft, Exclusion, Feature, LayerRole, Role, Value, Values, Viewer, layer::system},
     world::{Question, World, nearest::Place},
 };
 
 /// What can be read, as names of files end.
-pub const FORMATS: &str = "csv, geojson, osm.pbf, osm";
+pub const FORMATS: &str = "csv, geojson, tif, asc, osm.pbf, osm";
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub enum Format {
     Csv,
     GeoJson,
     Osm(osm::Coding),
+    Grid(grid::Coding),
 }
 
 impl Format {
@@ -34,6 +35,8 @@ impl Format {
         Ok(match lower.rsplit('.').next().unwrap_or_default() {
             "csv" | "tsv" | "txt" => Format::Csv,
             "geojson" | "json" | "geojsonl" | "ndjson" => Format::GeoJson,
+            "tif" | "tiff" => Format::Grid(grid::Coding::GeoTiff),
+            "asc" => Format::Grid(grid::Coding::Ascii),
             "pbf" => Format::Osm(osm::Coding::Pbf),
             "osm" => Format::Osm(osm::Coding::Xml),
             other => return Err(Error::new(Code::UnsupportedMedia, "file", other, FORMATS)),
@@ -44,7 +47,7 @@ impl Format {
 /// How to import.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Needed for CSV and GeoJSON; an OSM extract fills several.
+    /// Not needed for an OSM extract, which fills several.
     pub layer: Option<String>,
     pub format: Format,
     pub crs: Crs,
@@ -64,7 +67,7 @@ impl App {
     /// What concerns the whole file; what concerns a row is in the plan.
     pub async fn import(&self, request: &Request, bytes: &[u8], viewer: &Viewer) -> Result<Json> {
         let world = self.live.world_owned();
-        let read = tokio::task::block_in_place(|| self.read(request, bytes))?;
+        let read = tokio::task::block_in_place(|| self.read(&world, request, bytes))?;
         let options = Options { allow_new: request.allow_new, partial: request.partial, district: self.district.clone() };
         let mut plans = Vec::with_capacity(read.len());
         for (n, read) in read {
@@ -133,7 +136,7 @@ impl App {
     }
 
     /// What a file says of each layer.
-    fn read(&self, request: &Request, bytes: &[u8]) -> Result<Vec<(usize, Read)>> {
+    fn read(&self, world: &World, request: &Request, bytes: &[u8]) -> Result<Vec<(usize, Read)>> {
         if let Format::Osm(coding) = request.format {
             let rules = crate::config::Data::get("rules/osm.toml").ok_or_else(|| Error::internal("the OSM rules are not built in"))?;
             let rows = osm::read(&self.catalog, &String::from_utf8_lossy(&rules.data), coding, bytes)?;
@@ -146,6 +149,25 @@ impl App {
         let ledger = self.catalog.with_role(LayerRole::Ledger).next().map(|(n, _)| n);
         let n = if stock { ledger.unwrap_or(asked) } else { asked };
         let layer = &self.catalog.layers[n];
+        let people = grid::people_field(layer);
+        let coding = match request.format {
+            Format::Grid(coding) => Some(coding),
+            Format::Csv => (people.is_some() && grid::is_xyz(bytes)).then_some(grid::Coding::Xyz),
+            _ => None,
+        };
+        if let Some(coding) = coding {
+            let at = people.ok_or_else(|| {
+                let layers: Vec<_> = self.catalog.with_role(LayerRole::Population).map(|(_, layer)| layer.id.as_str()).collect();
+                Error::new(
+                    Code::InvalidParameter,
+                    "layer",
+                    name,
+                    format!("a layer for a population grid / 人口图层: {}", layers.join(", ")),
+                )
+            })?;
+            let codes = world.layer(n).by_id.values().filter_map(|stored| stored.feature.values[system::CODE].as_str());
+            return Ok(vec![(n, grid::read(layer, at, (coding, bytes), request.crs, self.district.as_ref(), codes)?)]);
+        }
         let mut read = match request.format {
             Format::Csv => csv::read(layer, bytes, request.crs)?,
             _ => Read { rows: geojson::read(layer, bytes, request.crs)?, ..Read::default() },

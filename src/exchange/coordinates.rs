@@ -17,11 +17,12 @@ pub enum Crs {
     Bd09,
     /// Web Mercator, metres.
     WebMercator,
-    /// Transverse Mercator on CGCS2000: (EPSG code, central meridian, false easting). Metres, x east and y north.
-    GaussKruger {
+    /// Transverse Mercator on CGCS2000 (Gauss–Krüger) or WGS 84 (UTM), by EPSG code. Metres, x east and y north.
+    Zone {
         code: u32,
         meridian: f64,
         easting: f64,
+        scale: f64,
     },
 }
 
@@ -42,12 +43,15 @@ impl std::str::FromStr for Crs {
             (_, Some(code @ 4502..=4512)) => zone(code, 13 + code - 4502, 6.0, false),
             (_, Some(code @ 4513..=4533)) => zone(code, 25 + code - 4513, 3.0, true),
             (_, Some(code @ 4534..=4554)) => zone(code, 25 + code - 4534, 3.0, false),
+            (_, Some(code @ 32601..=32660)) => {
+                Crs::Zone { code, meridian: 6.0 * f64::from(code - 32600) - 183.0, easting: 500_000.0, scale: 0.9996 }
+            }
             _ => {
                 return Err(Error::new(
                     Code::UnsupportedCrs,
                     "crs",
                     text,
-                    "wgs84, cgcs2000, gcj02, bd09, EPSG:4326, EPSG:4490, EPSG:3857, EPSG:4491–4554",
+                    "wgs84, cgcs2000, gcj02, bd09, EPSG:4326, EPSG:4490, EPSG:3857, EPSG:4491–4554, EPSG:32601–32660",
                 ));
             }
         })
@@ -57,7 +61,7 @@ impl std::str::FromStr for Crs {
 fn zone(code: u32, number: u32, width: f64, numbered: bool) -> Crs {
     let n = f64::from(number);
     let meridian = if width == 6.0 { 6.0 * n - 3.0 } else { 3.0 * n };
-    Crs::GaussKruger { code, meridian, easting: 500_000.0 + if numbered { n * 1e6 } else { 0.0 } }
+    Crs::Zone { code, meridian, easting: 500_000.0 + if numbered { n * 1e6 } else { 0.0 }, scale: 1.0 }
 }
 
 impl std::fmt::Display for Crs {
@@ -68,18 +72,64 @@ impl std::fmt::Display for Crs {
             Crs::Gcj02 => f.write_str("gcj02"),
             Crs::Bd09 => f.write_str("bd09"),
             Crs::WebMercator => f.write_str("EPSG:3857"),
-            Crs::GaussKruger { code, .. } => write!(f, "EPSG:{code}"),
+            Crs::Zone { code, .. } => write!(f, "EPSG:{code}"),
         }
     }
 }
 
 impl Crs {
+    /// The way from this system to WGS 84, made once for many coordinates.
+    ///
+    /// # Errors
+    /// A fault of ours.
+    pub fn projection(self) -> Result<Projection> {
+        let Crs::Zone { meridian, easting, scale, .. } = self else { return Ok(Projection { crs: self, proj: None }) };
+        let text = format!("+proj=tmerc +lat_0=0 +lon_0={meridian} +k={scale} +x_0={easting} +y_0=0 +ellps=GRS80 +units=m +no_defs");
+        let proj = |text: &str| proj4rs::Proj::from_proj_string(text).map_err(|error| Error::internal(format!("{self}: {error}")));
+        Ok(Projection { crs: self, proj: Some((proj(&text)?, proj("+proj=longlat +ellps=GRS80 +no_defs")?)) })
+    }
+
     /// Longitude and latitude on WGS 84 of a coordinate in this system (x east, y north).
     ///
     /// # Errors
     /// Swapped axes, or no position of this system.
     pub fn to_wgs84(self, x: f64, y: f64) -> Result<(f64, f64)> {
-        let place = match self {
+        self.projection()?.to_wgs84(x, y)
+    }
+
+    /// A geometry given in this system, on WGS 84.
+    pub fn geometry(self, given: geo::Geometry<f64>) -> Result<Geometry> {
+        use geo::MapCoords;
+        match self {
+            Crs::Wgs84 | Crs::Cgcs2000 => Geometry::from_geo(given),
+            _ => {
+                let projection = self.projection()?;
+                Geometry::from_geo(given.try_map_coords(|c| projection.to_wgs84(c.x, c.y).map(|(x, y)| geo::Coord { x, y }))?)
+            }
+        }
+    }
+
+    /// What is kept of a coordinate as it was given: `gcj02 POINT(113.1 23.1)`; nothing where that is what is stored anyway.
+    pub fn raw(self, given: &geo::Geometry<f64>) -> Option<String> {
+        match (self, given) {
+            (Crs::Wgs84, _) => None,
+            (_, geo::Geometry::Point(p)) => Some(format!("{self} POINT({} {})", p.x(), p.y())),
+            _ => Some(self.to_string()),
+        }
+    }
+}
+
+/// The way from one system to WGS 84.
+pub struct Projection {
+    crs: Crs,
+    /// For a zone: it and the ellipsoid.
+    proj: Option<(proj4rs::Proj, proj4rs::Proj)>,
+}
+
+impl Projection {
+    /// Longitude and latitude on WGS 84, as [`Crs::to_wgs84`].
+    pub fn to_wgs84(&self, x: f64, y: f64) -> Result<(f64, f64)> {
+        let place = match self.crs {
             Crs::Wgs84 | Crs::Cgcs2000 => (x, y),
             Crs::Gcj02 => {
                 check_position(x, y)?;
@@ -93,7 +143,7 @@ impl Crs {
                 let radius = crate::model::sphere::A;
                 ((x / radius).to_degrees(), (y / radius).sinh().atan().to_degrees())
             }
-            Crs::GaussKruger { meridian, easting, .. } => {
+            Crs::Zone { easting, .. } => {
                 if (x - easting).abs() > 700_000.0 && (y - easting).abs() <= 700_000.0 {
                     return Err(Error::new(Code::SwappedAxes, "", format!("{x},{y}"), format!("{y},{x}")));
                 }
@@ -105,35 +155,15 @@ impl Crs {
                         format!("x within 700 km of {easting}, y below 10,000 km / 该带内的坐标"),
                     ));
                 }
-                let text = format!("+proj=tmerc +lat_0=0 +lon_0={meridian} +k=1 +x_0={easting} +y_0=0 +ellps=GRS80 +units=m +no_defs");
-                let fault = |error: proj4rs::errors::Error| Error::new(Code::InvalidGeometry, "", format!("{x},{y}: {error}"), self);
-                let from = proj4rs::Proj::from_proj_string(&text).map_err(fault)?;
-                let to = proj4rs::Proj::from_proj_string("+proj=longlat +ellps=GRS80 +no_defs").map_err(fault)?;
+                let (from, to) = self.proj.as_ref().ok_or_else(|| Error::internal(self.crs))?;
                 let mut point = (x, y, 0.0);
-                proj4rs::transform::transform(&from, &to, &mut point).map_err(fault)?;
+                proj4rs::transform::transform(from, to, &mut point)
+                    .map_err(|error| Error::new(Code::InvalidGeometry, "", format!("{x},{y}: {error}"), self.crs))?;
                 (point.0.to_degrees(), point.1.to_degrees())
             }
         };
         check_position(place.0, place.1)?;
         Ok(place)
-    }
-
-    /// A geometry given in this system, on WGS 84.
-    pub fn geometry(self, given: geo::Geometry<f64>) -> Result<Geometry> {
-        use geo::MapCoords;
-        match self {
-            Crs::Wgs84 | Crs::Cgcs2000 => Geometry::from_geo(given),
-            _ => Geometry::from_geo(given.try_map_coords(|c| self.to_wgs84(c.x, c.y).map(|(x, y)| geo::Coord { x, y }))?),
-        }
-    }
-
-    /// What is kept of a coordinate as it was given: `gcj02 POINT(113.1 23.1)`; nothing where that is what is stored anyway.
-    pub fn raw(self, given: &geo::Geometry<f64>) -> Option<String> {
-        match (self, given) {
-            (Crs::Wgs84, _) => None,
-            (_, geo::Geometry::Point(p)) => Some(format!("{self} POINT({} {})", p.x(), p.y())),
-            _ => Some(self.to_string()),
-        }
     }
 }
 
@@ -215,11 +245,14 @@ mod tests {
     fn zones_lie_where_epsg_puts_them() {
         // 3° zone 38, central meridian 114° E: 50 km east of it, on the equator's scale.
         let crs: Crs = "EPSG:4526".parse().unwrap();
-        assert_eq!(crs, Crs::GaussKruger { code: 4526, meridian: 114.0, easting: 38_500_000.0 });
+        assert_eq!(crs, Crs::Zone { code: 4526, meridian: 114.0, easting: 38_500_000.0, scale: 1.0 });
         let (lon, lat) = crs.to_wgs84(38_500_000.0, 3_166_000.0).unwrap();
         assert!((lon - 114.0).abs() < 1e-9 && (28.5..28.7).contains(&lat), "{lon} {lat}");
         assert_eq!(crs.to_wgs84(3_166_000.0, 38_500_000.0).unwrap_err().code, Code::SwappedAxes);
         assert!("EPSG:27700".parse::<Crs>().is_err());
-        assert_eq!("epsg:4547".parse::<Crs>().unwrap(), Crs::GaussKruger { code: 4547, meridian: 114.0, easting: 500_000.0 });
+        assert_eq!("epsg:4547".parse::<Crs>().unwrap(), Crs::Zone { code: 4547, meridian: 114.0, easting: 500_000.0, scale: 1.0 });
+        // UTM zone 50 is on 117° E.
+        let (lon, lat) = "EPSG:32650".parse::<Crs>().unwrap().to_wgs84(500_000.0, 3_166_000.0).unwrap();
+        assert!((lon - 117.0).abs() < 1e-9 && (28.6..28.7).contains(&lat), "{lon} {lat}");
     }
 }

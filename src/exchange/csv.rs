@@ -37,15 +37,20 @@ pub fn decode(bytes: &[u8]) -> Result<String> {
     }
 }
 
+/// A reader that goes by the delimiter of the first line.
+pub(super) fn reader(text: &str) -> csv::Reader<&[u8]> {
+    let head = text.lines().next().unwrap_or_default();
+    let delimiter = [b',', b'\t', b';'].into_iter().max_by_key(|d| head.bytes().filter(|b| b == d).count()).unwrap_or(b',');
+    csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes())
+}
+
 /// Reads rows of `layer`. An empty cell says nothing about its field.
 ///
 /// # Errors
 /// What concerns the whole file; what concerns a row is in the row.
 pub fn read(layer: &Layer, bytes: &[u8], crs: Crs) -> Result<Read> {
     let text = decode(bytes)?;
-    let head = text.lines().next().unwrap_or_default();
-    let delimiter = [b',', b'\t', b';'].into_iter().max_by_key(|d| head.bytes().filter(|b| b == d).count()).unwrap_or(b',');
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
+    let mut reader = reader(&text);
     let unreadable = |error: csv::Error| Error::new(Code::InvalidFile, "file", error, "CSV with a header row / 带表头的 CSV");
     let headers: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(|header| header.trim().to_owned()).collect();
     let mut columns = Vec::with_capacity(headers.len());
@@ -74,7 +79,7 @@ pub fn read(layer: &Layer, bytes: &[u8], crs: Crs) -> Result<Read> {
     }
     let ignored =
         headers.iter().zip(&columns).filter(|(_, column)| matches!(column, Column::Ignored)).map(|(header, _)| header.clone()).collect();
-    Ok(Read { rows, ignored })
+    Ok(Read { rows, ignored, ..Read::default() })
 }
 
 fn column(layer: &Layer, header: &str) -> Result<Column> {

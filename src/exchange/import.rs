@@ -26,6 +26,16 @@ pub struct Row {
 pub struct Read {
     pub rows: Vec<Row>,
     pub ignored: Vec<String>,
+    /// What the reader had to say of the whole.
+    pub warnings: Vec<Warning>,
+    pub totals: Option<Totals>,
+}
+
+/// What was read of a grid: cells that have people, and all of them together.
+#[derive(Clone, Copy, Debug)]
+pub struct Totals {
+    pub cells: usize,
+    pub people: i64,
 }
 
 /// More rows than this aren't taken at once: they are all in memory together, and in one transaction.
@@ -103,6 +113,9 @@ pub struct Plan {
     pub writes: Vec<Write>,
     /// Headers that mean nothing here.
     pub ignored: Vec<String>,
+    /// Of the whole file.
+    pub warnings: Vec<Warning>,
+    pub totals: Option<Totals>,
 }
 
 /// Points nearer to another feature than this may be the same thing twice, metres.
@@ -126,7 +139,7 @@ pub fn keyed(layer: &Layer, values: &Values) -> bool {
 pub fn plan(n: usize, layer: &Layer, read: Read, lookup: &dyn Lookup, options: &Options) -> Plan {
     let keys = key_fields(layer);
     let mut seen: HashMap<String, String> = HashMap::new();
-    let mut plan = Plan { ignored: read.ignored, ..Plan::default() };
+    let mut plan = Plan { ignored: read.ignored, warnings: read.warnings, totals: read.totals, ..Plan::default() };
     for row in read.rows {
         let mut planned = Planned {
             place: row.place,
@@ -305,15 +318,18 @@ impl Plan {
         self.rows.iter().filter(|row| row.action == action).count()
     }
 
-    /// `{counts, ignored, rows: [{place, action, id, code, changes, error, warnings}]}`; of unchanged rows and of plain creations only the first are listed.
+    /// `{counts, ignored, warnings, read: {cells, people}, rows: [{place, action, id, code, changes, error, warnings}]}`; of unchanged rows and of plain creations only the first are listed.
     pub fn to_json(&self) -> Json {
         const LISTED: usize = 1_000;
+        let told = |warnings: &[Warning]| -> Vec<Json> {
+            warnings.iter().map(|w| json!({ "code": w.code, "title": w.en, "title_zh": w.zh })).collect()
+        };
         let row = |row: &Planned| {
             let error = row.error.as_ref().map(|error| {
                 let ([title, title_zh], [remedy, remedy_zh]) = (error.titles(), error.remedies());
                 json!({ "code": error.code, "field": error.field, "value": error.value, "title": title, "title_zh": title_zh, "remedy": remedy, "remedy_zh": remedy_zh })
             });
-            let warnings: Vec<Json> = row.warnings.iter().map(|w| json!({ "code": w.code, "title": w.en, "title_zh": w.zh })).collect();
+            let warnings = told(&row.warnings);
             let changes: Vec<Json> =
                 row.changes.iter().map(|(field, old, new)| json!({ "field": field, "old": old, "new": new })).collect();
             json!({ "place": row.place, "action": word(row.action), "id": row.id, "code": row.code, "changes": changes, "error": error, "warnings": warnings })
@@ -327,7 +343,8 @@ impl Plan {
                 "create": self.count(Action::Create), "update": self.count(Action::Update), "unchanged": self.count(Action::Unchanged),
                 "deleted": self.count(Action::Deleted), "refuse": self.count(Action::Refuse), "warnings": self.rows.iter().filter(|row| !row.warnings.is_empty()).count(),
             },
-            "ignored": self.ignored, "listed": listed.len(), "rows": listed.into_iter().map(row).collect::<Vec<_>>(),
+            "ignored": self.ignored, "warnings": told(&self.warnings), "read": self.totals.map(|read| json!({ "cells": read.cells, "people": read.people })),
+            "listed": listed.len(), "rows": listed.into_iter().map(row).collect::<Vec<_>>(),
         })
     }
 }

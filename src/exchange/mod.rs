@@ -3,6 +3,7 @@
 pub mod coordinates;
 pub mod csv;
 pub mod geojson;
+pub mod grid;
 pub mod import;
 pub mod osm;
 

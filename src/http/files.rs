@@ -32,17 +32,17 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
 ///
 /// The body is the file. Rows match by code, else by id or natural key, so the same file twice changes nothing. With
 /// `dry_run=true` nothing is written. / 导入文件:先试运行逐行预览,再整体提交。
-#[utoipa::path(post, path = "/import", tag = "files", request_body(content = Vec<u8>, description = "CSV, GeoJSON, .osm.pbf or .osm", content_type = "application/octet-stream"),
+#[utoipa::path(post, path = "/import", tag = "files", request_body(content = Vec<u8>, description = "CSV, GeoJSON, a population grid (GeoTIFF, ESRI ASCII grid, or CSV of X,Y,Z), .osm.pbf or .osm", content_type = "application/octet-stream"),
     params(
         ("layer" = Option<String>, Query, description = "Layer id; not for OSM"),
-        ("format" = String, Query, description = "csv, geojson, pbf or osm"),
-        ("crs" = Option<String>, Query, description = "wgs84 (if absent), cgcs2000, gcj02, bd09 or EPSG:n"),
+        ("format" = String, Query, description = "csv, geojson, tif, asc, pbf or osm"),
+        ("crs" = Option<String>, Query, description = "wgs84 (if absent), cgcs2000, gcj02, bd09 or EPSG:n; a GeoTIFF's own goes first"),
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
         ("allow_new" = Option<bool>, Query, description = "Rows without code or key are created"),
         ("partial" = Option<bool>, Query, description = "Good rows go in though others are refused"),
         ("revive" = Option<bool>, Query, description = "Rows whose code belongs to a deleted feature are created anew; else they are only reported, as `deleted`"),
     ),
-    responses((status = 200, description = "{committed, seq, layers: {layer: {counts, rows}}}", content_type = "application/json"),
+    responses((status = 200, description = "{committed, seq, layers: {layer: {counts, warnings, read, rows}}}; of a grid, `read` says how many cells and people", content_type = "application/json"),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
 async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, request: HttpRequest) -> Result<Response> {
     let bytes = read_body(request.into_body(), FILE_MAX).await?;
