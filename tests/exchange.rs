@@ -96,13 +96,20 @@ impl Extract {
         }
         let table: Vec<u8> = strings.iter().flat_map(|text| bytes(1, text.as_bytes())).collect();
         let data = [bytes(1, &table), bytes(2, &group)].concat();
-        let blob = |kind: &str, content: &[u8]| {
-            let blob = bytes(1, content);
-            let header = [bytes(1, kind.as_bytes()), int(3, blob.len() as u64)].concat();
-            [(header.len() as u32).to_be_bytes().to_vec(), header, blob].concat()
-        };
-        [blob("OSMHeader", &bytes(4, b"OsmSchema-V0.6")), blob("OSMData", &data)].concat()
+        [blob("OSMHeader", &bytes(1, &bytes(4, b"OsmSchema-V0.6"))), blob("OSMData", &bytes(1, &data))].concat()
     }
+}
+
+fn blob(kind: &str, blob: &[u8]) -> Vec<u8> {
+    let header = [bytes(1, kind.as_bytes()), int(3, blob.len() as u64)].concat();
+    [(header.len() as u32).to_be_bytes().to_vec(), header, blob.to_vec()].concat()
+}
+
+/// A block, compressed as extracts have them.
+fn zlib(block: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, block).unwrap();
+    [int(2, block.len() as u64), bytes(3, &packed.finish().unwrap())].concat()
 }
 
 fn varint(mut n: u64) -> Vec<u8> {
@@ -251,4 +258,38 @@ async fn what_was_deleted_is_reported_and_comes_back_only_when_asked() {
         let last = import(&server, query, csv("")).await;
         assert_eq!(last["layers"]["population"]["counts"]["unchanged"], 2, "{last}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_would_fill_the_memory_is_refused_before_it_is_unpacked() {
+    let [_, place] = both().await;
+    let server = serve(&place, false).await;
+    let strings = bytes(1, &bytes(1, b""));
+    // A node, a text or a group takes two bytes, and many more in memory.
+    let nodes = bytes(2, &bytes(1, b"").repeat(1 << 20));
+    for block in [[strings, nodes].concat(), bytes(1, &bytes(1, b"").repeat(1 << 21)), bytes(2, b"").repeat(1 << 21), vec![0x12; 40 << 20]]
+    {
+        for blob in [blob("OSMData", &bytes(1, &block)), blob("OSMData", &zlib(&block))] {
+            let (status, answer) = server.send("POST", "/import?format=pbf", &[], blob).await;
+            assert!(matches!(answer["code"].as_str(), Some("too_large" | "invalid_file")) && status < 500, "{status} {answer}");
+        }
+    }
+    // An honest one is read from either.
+    let group = bytes(
+        2,
+        &bytes(
+            1,
+            &[
+                int(1, zigzag(1)),
+                bytes(2, &packed(vec![1])),
+                bytes(3, &packed(vec![2])),
+                int(8, zigzag(286_000_000)),
+                int(9, zigzag(1_139_000_000)),
+            ]
+            .concat(),
+        ),
+    );
+    let table = bytes(1, &[bytes(1, b""), bytes(1, b"amenity"), bytes(1, b"hospital")].concat());
+    let done = import(&server, "format=pbf", blob("OSMData", &zlib(&[table, group].concat()))).await;
+    assert_eq!(done["layers"]["facility"]["counts"]["create"], 1, "{done}");
 }

@@ -144,7 +144,10 @@ pub fn read(catalog: &Catalog, rules: &str, coding: Coding, bytes: &[u8]) -> Res
     let keys: HashSet<&str> =
         rules.rule.iter().flat_map(|rule| rule.tags.keys()).map(String::as_str).chain(NAMES).chain(["type"]).collect();
     let each = match coding {
-        Coding::Pbf => pbf::each,
+        Coding::Pbf => {
+            pbf::check(bytes)?;
+            pbf::each
+        }
         Coding::Xml => xml::each,
     };
     let mut parts = Parts::default();

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    io::Read,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -14,6 +15,107 @@ use crate::error::{Code, Error, Result};
 const UNPACKED_MAX: usize = 32;
 /// What even the smallest file may unpack to.
 const UNPACKED_MIN: usize = 1 << 26;
+
+/// No block of an honest extract has more texts, groups and elements than this; 8,000 elements are usual.
+const MESSAGES_MAX: usize = 1 << 20;
+
+/// Checks each block before the reader takes it whole: an empty message is two bytes of a block, and a hundred in memory.
+///
+/// # Errors
+/// A file that isn't PBF to its end, or a block beyond the limits.
+pub fn check(bytes: &[u8]) -> Result<()> {
+    let cut = || invalid("cut off / 文件不完整");
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (size, after) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+        let (header, after) = after.split_at_checked(u32::from_be_bytes(*size) as usize).ok_or_else(cut)?;
+        let (mut data, mut size) = (false, 0);
+        fields(header, &mut |field, content| {
+            match (field, content) {
+                (1, Content::Bytes(kind)) => data = kind == b"OSMData",
+                (3, Content::Number(number)) => size = usize::try_from(number).unwrap_or(usize::MAX),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let (blob, after) = after.split_at_checked(size).ok_or_else(cut)?;
+        fields(blob, &mut |field, content| match (field, content) {
+            (1, Content::Bytes(raw)) => check_block(raw, data),
+            (3, Content::Bytes(packed)) => {
+                let (most, mut block) = (osmpbf::MAX_BLOB_MESSAGE_SIZE, Vec::new());
+                flate2::read::ZlibDecoder::new(packed).take(most).read_to_end(&mut block).map_err(invalid)?;
+                if block.len() as u64 == most {
+                    return Err(Error::new(Code::TooLarge, "file", "a block, unpacked / 数据块解压后", format!("{most} B")));
+                }
+                check_block(&block, data)
+            }
+            _ => Ok(()),
+        })?;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Counts the messages of a block: its texts and groups, and the elements of the groups.
+fn check_block(block: &[u8], data: bool) -> Result<()> {
+    let mut messages = 0;
+    let mut count = || {
+        messages += 1;
+        if messages <= MESSAGES_MAX {
+            return Ok(());
+        }
+        Err(Error::new(Code::TooLarge, "file", "elements and texts of a block / 数据块中的要素与文本", MESSAGES_MAX))
+    };
+    fields(block, &mut |field, content| match content {
+        Content::Bytes(part) => {
+            count()?;
+            if data && matches!(field, 1 | 2) { fields(part, &mut |_, _| count()) } else { Ok(()) }
+        }
+        Content::Number(_) => Ok(()),
+    })
+}
+
+enum Content<'b> {
+    Number(u64),
+    Bytes(&'b [u8]),
+}
+
+/// The fields of a protobuf message, one after the other.
+fn fields<'b>(mut rest: &'b [u8], take: &mut dyn FnMut(u64, Content<'b>) -> Result<()>) -> Result<()> {
+    let broken = || invalid("no protobuf / 非 protobuf 数据");
+    while !rest.is_empty() {
+        let key = varint(&mut rest).ok_or_else(broken)?;
+        let content = match key & 7 {
+            0 => Content::Number(varint(&mut rest).ok_or_else(broken)?),
+            wire @ (1 | 2 | 5) => {
+                let size = match wire {
+                    1 => 8,
+                    2 => varint(&mut rest).ok_or_else(broken)?,
+                    _ => 4,
+                };
+                let (bytes, after) = usize::try_from(size).ok().and_then(|size| rest.split_at_checked(size)).ok_or_else(broken)?;
+                rest = after;
+                Content::Bytes(bytes)
+            }
+            _ => return Err(broken()),
+        };
+        take(key >> 3, content)?;
+    }
+    Ok(())
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
 
 /// Hands on each element of one kind, with those of its tags that are asked for.
 pub fn each(bytes: &[u8], kind: Kind, keys: &HashSet<&str>, take: &mut dyn FnMut(Element) -> Result<()>) -> Result<()> {
