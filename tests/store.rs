@@ -183,7 +183,7 @@ async fn deleted_codes_are_found_by_their_latest_deletion() {
         let (nameless, made) = create(layer, &[]);
         store.write(vec![live, made, Write::Delete { layer: 0, id: nameless, if_version: None }], "t").await.unwrap();
         let mut asked: Vec<String> = (0..100_000).map(|n| format!("never {n}")).collect();
-        asked.extend(["gone", odd, "renamed", "live", ""].map(String::from));
+        asked.extend(["gone", odd, "renamed", "live", "", "a\0b"].map(String::from));
         let begin = Instant::now();
         let mut found = store.deleted_codes(0, &asked).await.unwrap();
         assert!(begin.elapsed() < Duration::from_secs(5), "{:?} on {}", begin.elapsed(), place.kind);

@@ -341,6 +341,8 @@ impl Store for PostGis {
     }
 
     async fn deleted_codes(&self, layer: usize, codes: &[String]) -> Result<Vec<Deleted>> {
+        // A text with NUL can't be asked for, and can't have been here.
+        let codes: Vec<&str> = codes.iter().map(String::as_str).filter(|code| !code.contains('\0')).collect();
         // One look into the index for each code, whatever the planner knows of the log.
         let rows: Vec<(String, i64, String)> = sqlx::query_as(
             "SELECT wanted.code, (extract(epoch FROM l.at) * 1000000)::bigint, l.actor FROM unnest($2::text[]) AS wanted (code)
