@@ -19,7 +19,7 @@ use crate::{
     app::App,
     error::{Code, Error, Result},
     model::{FieldType, GeometryKind, Viewer},
-    world::tile::TilePlace,
+    world::tile::{TilePlace, tagged},
 };
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
@@ -45,18 +45,15 @@ async fn tilejson(
     let (_, index) = world.find_layer(&layer)?;
     let definition = &index.layer;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let fields: serde_json::Map<_, _> = definition
-        .fields
-        .iter()
-        .map(|field| {
-            let kind = match field.kind {
-                FieldType::Integer | FieldType::Number => "Number",
-                FieldType::Boolean => "Boolean",
-                _ => "String",
-            };
-            (field.key.clone(), json!(kind))
-        })
-        .collect();
+    let kind = |at: usize| match definition.fields[at].kind {
+        FieldType::Integer | FieldType::Number => "Number",
+        FieldType::Boolean => "Boolean",
+        _ => "String",
+    };
+    let mut fields: serde_json::Map<_, _> = tagged(definition).map(|(at, key)| (key.to_owned(), json!(kind(at)))).collect();
+    for (key, kind) in [("id", "String"), ("excluded", "String"), ("point_count", "Number")] {
+        fields.insert(key.into(), json!(kind));
+    }
     let tilejson = json!({
         "tilejson": "3.0.0", "name": definition.name.en, "description": definition.name.zh, "scheme": "xyz",
         "tiles": [format!("http://{host}/tiles/{layer}/{{z}}/{{x}}/{{y}}")],

@@ -46,8 +46,8 @@ impl TilePlace {
     }
 }
 
-/// The fields that a tile carries: what a map colours, labels and filters by.
-fn tagged(layer: &Layer) -> impl Iterator<Item = (usize, &str)> {
+/// The fields that a tile carries: what a map colours, labels and filters by; the code only of what has no name.
+pub fn tagged(layer: &Layer) -> impl Iterator<Item = (usize, &str)> {
     layer
         .fields
         .iter()
@@ -111,7 +111,10 @@ impl LayerIndex {
                 let Some(geometry) = &stored.feature.geometry else { continue };
                 let why = REASONS[usize::from(stored.excluded()) % REASONS.len()].as_str();
                 let excluded = (!why.is_empty()).then_some(("excluded", TagValue::Str(why)));
-                let own = tags.iter().filter_map(|(at, key)| Some((*key, tag_value(&stored.feature.values[*at])?)));
+                // The code is what a map writes where there is no name.
+                let named = !stored.feature.values[system::NAME].is_null();
+                let shown = tags.iter().filter(|(at, _)| *at != system::CODE || !named);
+                let own = shown.filter_map(|(at, key)| Some((*key, tag_value(&stored.feature.values[*at])?)));
                 tile.add(geometry, [("id", TagValue::Id(stored.feature.id))].into_iter().chain(excluded).chain(own));
             }
         }
