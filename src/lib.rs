@@ -8,5 +8,6 @@ pub mod exchange;
 pub mod http;
 pub mod live;
 pub mod model;
+pub mod roads;
 pub mod store;
 pub mod world;

@@ -9,11 +9,13 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("model", &["error"]),
         ("store", &["error", "model"]),
         ("world", &["error", "model"]),
-        ("exchange", &["error", "model"]),
+        ("exchange", &["error", "model", "osm"]),
+        ("osm", &["error"]),
+        ("roads", &["error", "model", "osm"]),
         ("config", &["error", "model"]),
-        ("live", &["error", "model", "store", "world"]),
-        ("app", &["error", "model", "store", "world", "exchange", "live", "config"]),
-        ("http", &["error", "model", "world", "exchange", "live", "app"]),
+        ("live", &["error", "model", "store", "world", "roads"]),
+        ("app", &["error", "model", "osm", "store", "world", "roads", "exchange", "live", "config"]),
+        ("http", &["error", "model", "world", "roads", "exchange", "live", "app"]),
     ])
 }
 
