@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod http;
 pub mod live;
 pub mod model;
+pub mod osm;
 pub mod roads;
 pub mod store;
 pub mod world;

@@ -1,4 +1,4 @@
-//! The follower: reads the change log, makes the next world, publishes it, tells the subscribers.
+//! The follower: reads the change log, makes the next world and the next roads, publishes them, tells the subscribers.
 
 use std::{
     sync::{
@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
-use tokio::sync::{broadcast, watch};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
     error::{Code, Error, Result},
-    model::{Catalog, Change, Feature},
+    model::{Catalog, Change, Feature, ROADS},
+    roads::{Closure, Region, Roads},
     store::{Batch, Store},
     world::World,
 };
@@ -32,6 +33,8 @@ const LAG: usize = 1_024;
 pub enum News {
     /// Changes that are in the published world.
     Changes(Arc<Vec<Change>>),
+    /// The roads' hierarchies know all closures up to a `seq`.
+    Roads(u64),
     /// The world was read anew: what came before can't be told.
     Reset,
 }
@@ -39,8 +42,14 @@ pub enum News {
 /// The published state of things.
 pub struct Live {
     world: ArcSwap<World>,
+    /// Published before the world that has the same closures: who takes the world first never has older roads.
+    roads: ArcSwapOption<Roads>,
+    /// Tells the settler that closures changed.
+    unsettled: Notify,
     seq: watch::Sender<u64>,
     news: broadcast::Sender<News>,
+    /// When a closure begins or ends next, microseconds since 1970.
+    next_due: AtomicI64,
     /// When the world was last known to be up to date, microseconds since 1970.
     fresh_at: AtomicI64,
 }
@@ -49,10 +58,15 @@ impl Live {
     /// Loads everything from the store.
     pub async fn load(store: &dyn Store, catalog: Arc<Catalog>) -> Result<Arc<Live>> {
         let world = load(store, catalog).await?;
+        let region = load_region(store).await;
+        let roads = region.map(|region| Arc::new(roads_of(Roads::new(Arc::new(region), world.seq), &world, now()).settled()));
         Ok(Arc::new(Live {
             seq: watch::Sender::new(world.seq),
             world: ArcSwap::from_pointee(world),
+            roads: ArcSwapOption::new(roads),
+            unsettled: Notify::new(),
             news: broadcast::Sender::new(LAG),
+            next_due: AtomicI64::new(0),
             fresh_at: AtomicI64::new(now()),
         }))
     }
@@ -64,6 +78,10 @@ impl Live {
     /// The world, to be taken to another thread.
     pub fn world_owned(&self) -> Arc<World> {
         self.world.load_full()
+    }
+    /// The roads as they are now; take the world first. `None` where no road graph was ever built.
+    pub fn roads(&self) -> Option<Arc<Roads>> {
+        self.roads.load_full()
     }
     pub fn subscribe(&self) -> broadcast::Receiver<News> {
         self.news.subscribe()
@@ -86,17 +104,73 @@ impl Live {
         let _ = self.news.send(news);
     }
 
+    /// Brings the closures in force of a world into the roads; their hierarchies follow.
+    fn close_roads(&self, world: &World) {
+        let Some(roads) = self.roads() else { return };
+        let now = now();
+        let next = roads_of(Roads::clone(&roads), world, now);
+        self.next_due.store(world.next_due(now), Ordering::Relaxed);
+        let pending = next.is_pending();
+        self.roads.store(Some(Arc::new(next)));
+        if pending {
+            self.unsettled.notify_one();
+        }
+    }
+
+    /// Brings the hierarchies up to the closures, for ever: one at a time, each time to the latest.
+    pub async fn settle(self: Arc<Self>) {
+        loop {
+            self.unsettled.notified().await;
+            while let Some(roads) = self.roads().filter(|roads| roads.is_pending()) {
+                let settled = match tokio::task::spawn_blocking(move || roads.settled()).await {
+                    Ok(settled) => settled,
+                    Err(error) => {
+                        tracing::error!(%error, "the roads' hierarchies can't be brought up to date");
+                        tokio::time::sleep(TICK).await;
+                        continue;
+                    }
+                };
+                // Closures may have changed meanwhile: the next round takes those from what is settled now.
+                self.roads.rcu(|current| current.as_ref().map(|current| Arc::new(current.adopt(&settled))));
+                let _ = self.news.send(News::Roads(settled.seq));
+            }
+        }
+    }
+
+    /// Takes another road graph into use, as of the store.
+    async fn replace_region(&self, store: &dyn Store) {
+        let Some(region) = load_region(store).await else { return };
+        let world = self.world_owned();
+        let made = tokio::task::spawn_blocking(move || roads_of(Roads::new(Arc::new(region), world.seq), &world, now()).settled()).await;
+        match made {
+            Ok(roads) => {
+                self.roads.store(Some(Arc::new(roads)));
+                let _ = self.news.send(News::Roads(self.world().seq));
+            }
+            Err(error) => tracing::error!(%error, "the new road graph can't be used; the old one stays"),
+        }
+    }
+
     /// Follows the store for ever. Where it can't be reached, answers go on from the last world and say how old it is.
     pub async fn follow(self: Arc<Self>, store: Arc<dyn Store>) {
         let mut wake = store.watch();
         loop {
             match self.catch_up(&*store).await {
-                Ok(()) => self.fresh_at.store(now(), Ordering::Relaxed),
+                Ok(()) => {
+                    self.fresh_at.store(now(), Ordering::Relaxed);
+                    // A closure may have begun or ended by its own time.
+                    if self.next_due.load(Ordering::Relaxed) <= now() {
+                        self.close_roads(&self.world());
+                    }
+                }
                 // A log with a gap, or with a row that can't be read: the tables themselves are what counts.
                 Err(error) if matches!(error.code, Code::LogGap | Code::Internal) => {
                     tracing::warn!(%error, "reading everything anew");
                     match load(&*store, self.world().catalog.clone()).await {
-                        Ok(world) => self.publish(world, News::Reset),
+                        Ok(world) => {
+                            self.close_roads(&world);
+                            self.publish(world, News::Reset);
+                        }
                         Err(error) => tracing::warn!(%error, "reload failed"),
                     }
                 }
@@ -106,14 +180,15 @@ impl Live {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
-            if let Ok(Err(_)) = tokio::time::timeout(TICK, wake.changed()).await {
+            let due = Duration::from_micros(self.next_due.load(Ordering::Relaxed).saturating_sub(now()).max(0) as u64);
+            if let Ok(Err(_)) = tokio::time::timeout(TICK.min(due), wake.changed()).await {
                 // The store gave up waking us; the tick goes on.
                 tokio::time::sleep(TICK).await;
             }
         }
     }
 
-    async fn catch_up(&self, store: &dyn Store) -> Result<()> {
+    async fn catch_up(self: &Arc<Self>, store: &dyn Store) -> Result<()> {
         loop {
             let world = self.world_owned();
             // A connection that was cut without a word never answers: the next try takes another.
@@ -124,9 +199,19 @@ impl Live {
             }
             let changes = Arc::new(changes);
             let batch = changes.clone();
-            let next = tokio::task::spawn_blocking(move || world.apply(&batch)).await.map_err(Error::internal)?;
+            let live = self.clone();
+            let apply = move || {
+                let next = world.apply(&batch);
+                live.close_roads(&next);
+                next
+            };
+            let next = tokio::task::spawn_blocking(apply).await.map_err(Error::internal)?;
             metrics::counter!("biaotu_changes_applied_total").increment(changes.len() as u64);
+            let another_graph = changes.iter().any(|change| change.layer == ROADS);
             self.publish(next, News::Changes(changes));
+            if another_graph {
+                self.replace_region(store).await;
+            }
         }
     }
 }
@@ -146,6 +231,33 @@ async fn load(store: &dyn Store, catalog: Arc<Catalog>) -> Result<World> {
     let world = tokio::task::spawn_blocking(move || World::build(catalog, features, seq, now())).await.map_err(Error::internal)?;
     tracing::info!(features = count, seq, seconds = started.elapsed().as_secs_f64(), "world loaded");
     Ok(world)
+}
+
+/// The road graph in use; one that can't be read is as none, and said so: places and registers go on without it.
+async fn load_region(store: &dyn Store) -> Option<Region> {
+    let started = std::time::Instant::now();
+    let read = async {
+        let Some(bytes) = store.roads().await? else { return Ok(None) };
+        tokio::task::spawn_blocking(move || Region::read(&bytes)).await.map_err(Error::internal)?.map(Some)
+    };
+    match read.await {
+        Ok(region) => {
+            if let Some(region) = &region {
+                tracing::info!(roads = region.network.roads.len(), seconds = started.elapsed().as_secs_f64(), "roads loaded");
+            }
+            region
+        }
+        Err(error) => {
+            tracing::error!(%error, "the road graph can't be read; build it anew by `biaotu roads build`");
+            None
+        }
+    }
+}
+
+/// Roads with the closures of a world that are in force at a moment.
+fn roads_of(roads: Roads, world: &World, now: i64) -> Roads {
+    let closures: Vec<Closure> = world.road_blocks(now).filter_map(|(layer, stored)| Closure::of(layer, &stored.feature)).collect();
+    roads.with(closures, world.seq)
 }
 
 /// Microseconds since 1970, UTC.

@@ -6,6 +6,7 @@ use biaotu::{
     app::{
         App,
         import::{Format, Request},
+        roads::Survey,
     },
     config::{Place, check_listen},
     error::{Code, Error, Result},
@@ -67,8 +68,20 @@ enum Command {
         #[arg(long, default_value = "geojson")]
         format: String,
     },
+    /// The road network that trips, travel times and reach are worked out on / 路网
+    #[command(subcommand)]
+    Roads(Roads),
     /// Check the definitions and that tables, references and geometries are sound / 检查定义与数据
     Check,
+}
+
+#[derive(Subcommand)]
+enum Roads {
+    /// Build the network from a file and take it into use, on running servers too / 构建路网并启用
+    Build {
+        /// .osm.pbf, .osm, or .geojson lines with name, class (OSM's highway values), oneway, speed
+        file: PathBuf,
+    },
 }
 
 // Millions of small values from many threads: the system's allocator takes more memory for them, and longer.
@@ -126,6 +139,17 @@ async fn run(cli: Cli) -> Result<()> {
             let (_, index) = world.find_layer(&layer)?;
             let bytes = biaotu::http::files::export_bytes(index, &format, &Viewer::local_admin())?;
             std::io::Write::write_all(&mut std::io::stdout(), &bytes).map_err(Error::internal)?;
+            app.close().await;
+            Ok(())
+        }
+        Command::Roads(Roads::Build { file }) => {
+            let unreadable = |error: std::io::Error| {
+                Error::new(Code::InvalidFile, file.display().to_string(), error, "a file that can be read / 可读文件")
+            };
+            let (survey, bytes) = (Survey::of(&file.to_string_lossy())?, std::fs::read(&file).map_err(unreadable)?);
+            let app = open(&cli.place).await?;
+            let (report, _) = app.build_roads(survey, bytes, &Viewer::local_admin()).await?;
+            println!("{}", serde_json::to_string_pretty(&report).map_err(Error::internal)?);
             app.close().await;
             Ok(())
         }

@@ -7,6 +7,7 @@ mod grid;
 mod http;
 mod layers;
 mod ogc;
+mod roads;
 mod store;
 mod structure;
 mod support;

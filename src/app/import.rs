@@ -21,7 +21,7 @@ pub const FORMATS: &str = "csv, geojson, tif, asc, osm.pbf, osm";
 pub enum Format {
     Csv,
     GeoJson,
-    Osm(osm::Coding),
+    Osm(crate::osm::Coding),
     Grid(grid::Coding),
 }
 
@@ -37,8 +37,8 @@ impl Format {
             "geojson" | "json" | "geojsonl" | "ndjson" => Format::GeoJson,
             "tif" | "tiff" => Format::Grid(grid::Coding::GeoTiff),
             "asc" => Format::Grid(grid::Coding::Ascii),
-            "pbf" => Format::Osm(osm::Coding::Pbf),
-            "osm" => Format::Osm(osm::Coding::Xml),
+            "pbf" => Format::Osm(crate::osm::Coding::Pbf),
+            "osm" => Format::Osm(crate::osm::Coding::Xml),
             other => return Err(Error::new(Code::UnsupportedMedia, "file", other, FORMATS)),
         })
     }

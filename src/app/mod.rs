@@ -1,6 +1,8 @@
 //! The app: the store and the live view; the only place where the parts meet.
 
 pub mod import;
+pub mod roads;
+pub mod travel;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +28,7 @@ pub struct App {
     pub live: Arc<Live>,
     /// The bureau's district, where one is set: imports warn about points outside.
     pub district: Option<Geometry>,
-    follower: tokio::task::AbortHandle,
+    tasks: [tokio::task::AbortHandle; 2],
 }
 
 /// What a write left behind.
@@ -40,13 +42,13 @@ impl App {
     /// Loads the world from the store and begins to follow it.
     pub async fn start(catalog: Arc<Catalog>, store: Arc<dyn Store>, district: Option<Geometry>) -> Result<Arc<App>> {
         let live = Live::load(&*store, catalog.clone()).await?;
-        let follower = tokio::spawn(live.clone().follow(store.clone())).abort_handle();
-        Ok(Arc::new(App { catalog, store, live, district, follower }))
+        let tasks = [tokio::spawn(live.clone().follow(store.clone())).abort_handle(), tokio::spawn(live.clone().settle()).abort_handle()];
+        Ok(Arc::new(App { catalog, store, live, district, tasks }))
     }
 
     /// Stops following, then closes the store; what is committed stays.
     pub async fn close(&self) {
-        self.follower.abort();
+        self.tasks.iter().for_each(tokio::task::AbortHandle::abort);
         self.store.close().await;
     }
 

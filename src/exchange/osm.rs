@@ -1,11 +1,6 @@
 //! OpenStreetMap extracts: a new district's first places, by the tag rules of `data/rules/osm.toml`.
-//!
-//! An extract is read three times, relations, then ways, then nodes: each reading knows what the one before it wants, so only
-//! that is kept, however large the extract is.
 
-mod pbf;
 mod rings;
-mod xml;
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,9 +11,11 @@ use super::{
     Row,
     import::{Warning, check_count},
 };
+pub use crate::osm::Coding;
 use crate::{
     error::{Code, Error, Result},
     model::{Catalog, Draft, Geometry, GeometryKind, Value, layer::system},
+    osm::{Element, Extract, Kind, Tags, invalid, tag},
 };
 
 /// One rule: features with all these tags become rows of a layer.
@@ -37,29 +34,6 @@ struct Rule {
 #[serde(deny_unknown_fields)]
 struct Rules {
     rule: Vec<Rule>,
-}
-
-/// How an extract is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
-    Pbf,
-    Xml,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Nodes,
-    Ways,
-    Relations,
-}
-
-/// The tags that are asked for.
-type Tags = Vec<(String, String)>;
-
-enum Element {
-    Node { id: i64, lon: f64, lat: f64, tags: Tags },
-    Way { id: i64, nodes: Vec<i64>, tags: Tags },
-    Relation { id: i64, members: Vec<Member>, tags: Tags },
 }
 
 /// A way of a relation; other members make no area.
@@ -92,10 +66,6 @@ impl Wanted {
         };
         format!("{kind}{}", self.id)
     }
-}
-
-fn invalid(error: impl ToString) -> Error {
-    Error::new(Code::InvalidFile, "file", error, "a whole .osm.pbf or .osm extract / 完整的 .osm.pbf 或 .osm 文件")
 }
 
 /// Keys of names, the best first.
@@ -143,25 +113,21 @@ pub fn read(catalog: &Catalog, rules: &str, coding: Coding, bytes: &[u8]) -> Res
     let layers = rules.rule.iter().map(|rule| catalog.layer(&rule.layer).map(|(n, _)| n)).collect::<Result<Vec<_>>>()?;
     let keys: HashSet<&str> =
         rules.rule.iter().flat_map(|rule| rule.tags.keys()).map(String::as_str).chain(NAMES).chain(["type"]).collect();
-    let each = match coding {
-        Coding::Pbf => {
-            pbf::check(bytes)?;
-            pbf::each
-        }
-        Coding::Xml => xml::each,
-    };
+    let extract = Extract::new(coding, bytes)?;
     let mut parts = Parts::default();
     let (mut relations, mut ways, mut wanted) = (vec![], vec![], vec![]);
-    each(bytes, Kind::Relations, &keys, &mut |element| {
+    extract.each(Kind::Relation, &keys, &mut |element| {
         if let Element::Relation { id, members, tags } = element
-            && tags.iter().any(|(key, value)| key == "type" && value == "multipolygon")
+            && tag(&tags, "type") == Some("multipolygon")
         {
+            let members = members.into_iter().filter(|member| member.kind == Kind::Way);
+            let members = members.map(|member| Member { way: member.id, inner: member.role == "inner" }).collect();
             relations.extend(rules.wanted(id, &tags, || What::Relation(members)));
         }
         check_count(relations.len())
     })?;
     let members: HashSet<i64> = relations.iter().flat_map(|relation: &Wanted| relation.members()).map(|member| member.way).collect();
-    each(bytes, Kind::Ways, &keys, &mut |element| {
+    extract.each(Kind::Way, &keys, &mut |element| {
         if let Element::Way { id, nodes, tags } = element {
             let way = rules.wanted(id, &tags, || What::Way);
             if way.is_some() || members.contains(&id) {
@@ -173,7 +139,7 @@ pub fn read(catalog: &Catalog, rules: &str, coding: Coding, bytes: &[u8]) -> Res
         check_count(ways.len())
     })?;
     let mut any = false;
-    each(bytes, Kind::Nodes, &keys, &mut |element| {
+    extract.each(Kind::Node, &keys, &mut |element| {
         if let Element::Node { id, lon, lat, tags } = element {
             any = true;
             let at = Coord { x: lon, y: lat };

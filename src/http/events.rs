@@ -53,7 +53,7 @@ impl Wanted {
 /// Every change as it becomes visible
 ///
 /// Events: `hello` {seq}; `change` {seq, at, actor, layer, id, op, version} (or {layer, op: "bulk", count} for large batches);
-/// `reset` {seq}: read everything anew. / 变更实时推送(SSE),断线后凭 Last-Event-ID 续传。
+/// `roads` {seq, at, actor}: another road graph; `reset` {seq}: read everything anew. / 变更实时推送(SSE),断线后凭 Last-Event-ID 续传。
 #[utoipa::path(get, path = "/events", tag = "live",
     params(
         ("layer" = Option<String>, Query, description = "Only these layers, comma-separated / 图层"),
@@ -106,6 +106,7 @@ async fn events(State(app): State<Arc<App>>, _viewer: Viewer, mut params: Params
                         yield Ok(event);
                     }
                 }
+                Ok(News::Roads(seq)) => yield Ok(Event::default().event("roads").data(json!({ "roads_seq": seq }).to_string())),
                 // Told to start anew rather than left with a hole.
                 Ok(News::Reset) | Err(RecvError::Lagged(_)) => {
                     told = app.live.world().seq;
@@ -126,9 +127,13 @@ fn reset(seq: u64) -> Event {
     Event::default().event("reset").id(seq.to_string()).data(json!({ "seq": seq }).to_string())
 }
 
+fn event_of(name: &str, seq: u64, data: serde_json::Value) -> Event {
+    Event::default().event(name).id(seq.to_string()).data(data.to_string())
+}
+
 fn tell(app: &App, changes: &[Change], wanted: &Wanted) -> Vec<Event> {
     let heard: Vec<&Change> = changes.iter().filter(|change| wanted.wants(change)).collect();
-    let event = |seq: u64, data: serde_json::Value| Event::default().event("change").id(seq.to_string()).data(data.to_string());
+    let event = |seq: u64, data: serde_json::Value| event_of("change", seq, data);
     if heard.len() <= SINGLY_MAX {
         return heard
             .into_iter()
@@ -138,9 +143,12 @@ fn tell(app: &App, changes: &[Change], wanted: &Wanted) -> Vec<Event> {
                     (_, None) => "delete",
                     _ => "update",
                 };
+                // Another road graph: nothing of a feature's is there to be told.
+                let Some(layer) = app.catalog.layers.get(change.layer) else {
+                    return event_of("roads", change.seq, json!({ "seq": change.seq, "at": time_json(change.at), "actor": change.actor }));
+                };
                 let version = change.new.as_ref().or(change.old.as_ref()).map(|feature| feature.version);
-                let layer = &app.catalog.layers[change.layer].id;
-                let data = json!({ "seq": change.seq, "at": time_json(change.at), "actor": change.actor, "layer": layer, "id": change.id, "op": op, "version": version });
+                let data = json!({ "seq": change.seq, "at": time_json(change.at), "actor": change.actor, "layer": layer.id, "id": change.id, "op": op, "version": version });
                 event(change.seq, data)
             })
             .collect();
@@ -152,6 +160,7 @@ fn tell(app: &App, changes: &[Change], wanted: &Wanted) -> Vec<Event> {
     let last = heard.last().map_or(0, |change| change.seq);
     counts
         .into_iter()
-        .map(|(n, count)| event(last, json!({ "seq": last, "layer": app.catalog.layers[n].id, "id": null, "op": "bulk", "count": count })))
+        .filter_map(|(n, count)| Some((app.catalog.layers.get(n)?, count)))
+        .map(|(layer, count)| event(last, json!({ "seq": last, "layer": layer.id, "id": null, "op": "bulk", "count": count })))
         .collect()
 }

@@ -27,6 +27,7 @@ pub mod openapi;
 pub mod params;
 pub mod problem;
 pub mod query;
+pub mod roads;
 pub mod tiles;
 pub mod viewer;
 
@@ -39,6 +40,7 @@ pub fn router(app: Arc<App>) -> Router {
     let (faces, document) = OpenApiRouter::new()
         .merge(ogc::routes())
         .merge(query::routes())
+        .merge(roads::routes())
         .merge(tiles::routes())
         .merge(files::routes())
         .merge(events::routes())

@@ -39,6 +39,11 @@ impl Params {
         Ok(Params { left, known: Vec::with_capacity(16) })
     }
 
+    /// Parameters that came another way than by the query string.
+    pub fn of(left: Vec<(String, String)>) -> Params {
+        Params { left, known: Vec::with_capacity(16) }
+    }
+
     /// The value of a parameter, if given; twice is an error.
     pub fn text(&mut self, name: &'static str) -> Result<Option<String>> {
         self.known.push(name);

@@ -12,10 +12,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::params::{Body, Params, parse_json, parse_position};
 use crate::{
-    app::App,
+    app::{
+        App,
+        travel::{Timed, TimedFound, Travel},
+    },
     error::{Code, Error, Result},
     live::now,
     model::{Filter, Geometry, GeometryKind, LayerRole, Role, Viewer},
+    roads::Cost,
     world::{Excluded, Hit, Question, World, answer::write_metres, nearest::Place, stock::Sums, time_json, within::Reach},
 };
 
@@ -35,7 +39,7 @@ const POINTS_MAX: usize = 10_000;
 const BATCH_HITS_MAX: usize = 500_000;
 const LIMIT_MAX: usize = 10_000;
 /// Beyond this the server says that its view is old.
-const STALE_S: f64 = 2.0;
+pub const STALE_S: f64 = 2.0;
 /// A radius beyond this may take long enough to hold up other requests of the same thread.
 const FAR_M: f64 = 50_000.0;
 
@@ -92,7 +96,7 @@ fn check_spatial(world: &World, layers: &[usize]) -> Result<()> {
 }
 
 /// Runs what may take milliseconds without holding up the other requests of this thread.
-fn maybe_long<T>(long: bool, work: impl FnOnce() -> T) -> T {
+pub fn maybe_long<T>(long: bool, work: impl FnOnce() -> T) -> T {
     if long { tokio::task::block_in_place(work) } else { work() }
 }
 
@@ -124,14 +128,18 @@ fn write_hits(out: &mut Vec<u8>, hits: &[Hit<'_>], viewer: &Viewer) {
 fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str>, excluded: &Excluded<'_>, more: Map<String, Json>) {
     // Writing to memory doesn't fail; hazard kinds are plain words of the definitions.
     let at = crate::model::Value::Time(now()).to_text();
-    let _ = write!(out, "{{\"seq\":{},\"at\":\"{at}\",\"basis\":\"straight_line\",\"hazard\":", world.seq);
+    let _ = write!(out, "{{\"seq\":{},\"at\":\"{at}\",", world.seq);
+    if !more.contains_key("basis") {
+        out.extend_from_slice(b"\"basis\":\"straight_line\",\"closures\":[],");
+    }
+    out.extend_from_slice(b"\"hazard\":");
     let _ = match hazard {
         Some(kind) => write!(out, "\"{kind}\""),
         None => out.write_all(b"null"),
     };
     let _ = write!(out, ",\"hazard_assessed\":{},\"excluded\":", hazard.is_some());
     excluded.write_list(world, out);
-    let _ = write!(out, ",\"excluded_counts\":{},\"closures\":[]", excluded.counts_json());
+    let _ = write!(out, ",\"excluded_counts\":{}", excluded.counts_json());
     let age = app.live.age_s();
     if age > STALE_S {
         let _ = write!(out, ",\"stale_s\":{age:.1}");
@@ -140,6 +148,56 @@ fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str
         let _ = write!(out, ",\"{key}\":{value}");
     }
     out.push(b'}');
+}
+
+fn write_timed(out: &mut Vec<u8>, timed: &[Timed<'_>], viewer: &Viewer) {
+    out.push(b'[');
+    for (i, one) in timed.iter().enumerate() {
+        out.extend_from_slice(if i > 0 { b",{\"duration_s\":" } else { b"{\"duration_s\":" });
+        match one.cost {
+            Some(cost) => write_metres((cost.seconds() * 10.0).round() / 10.0, out),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"road_m\":");
+        match one.cost {
+            Some(cost) => write_metres(cost.metres(), out),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"snap_m\":");
+        match one.snap {
+            Some(snap) => write_metres((snap.distance_m * 10.0).round() / 10.0, out),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.push(b',');
+        let mut hit = Vec::new();
+        write_hit(&mut hit, &one.hit, one.hit.stored.fragment(viewer));
+        out.extend_from_slice(&hit[1..]);
+    }
+    out.push(b']');
+}
+
+/// What an answer by road says beside what every answer does.
+fn by_road(travel: &Travel<'_>, world: &World, timed: &[Timed<'_>]) -> Map<String, Json> {
+    let list = travel.conditions.closures.list();
+    let closure = |n: usize| {
+        let closure = &list[n].closure;
+        json!({ "id": closure.id, "layer": closure.layer, "name": closure.name, "kind": closure.kind })
+    };
+    let closures = travel.closures(world, timed).into_iter().map(|(n, extra)| {
+        let mut one = closure(n);
+        one["effect"] = (if extra.is_some() { "avoided" } else { "cuts_off" }).into();
+        one["extra_s"] = extra.map(|seconds| (seconds * 10.0).round() / 10.0).into();
+        one
+    });
+    let mut more = Map::new();
+    more.insert("closures".into(), closures.collect());
+    more.insert("basis".into(), "road".into());
+    more.insert("profile".into(), travel.conditions.mode.profile.name.as_str().into());
+    more.insert("roads_seq".into(), travel.roads.seq.into());
+    more.insert("closures_in_force".into(), list.len().into());
+    more.insert("inside".into(), travel.inside().into_iter().map(closure).collect());
+    more.insert("snap_m".into(), ((travel.snap_m() * 10.0).round() / 10.0).into());
+    more
 }
 
 fn json_bytes(out: Vec<u8>) -> Response {
@@ -155,6 +213,22 @@ fn write_collection(hits: &[Hit<'_>], matched: u64, viewer: &Viewer) -> Vec<u8> 
     out
 }
 
+fn write_timed_collection(
+    app: &App,
+    world: &World,
+    viewer: &Viewer,
+    found: &TimedFound<'_>,
+    hazard: Option<&str>,
+    more: Map<String, Json>,
+) -> Response {
+    let mut out = b"{\"type\":\"FeatureCollection\",\"features\":".to_vec();
+    write_timed(&mut out, &found.named, viewer);
+    let _ = write!(out, ",\"numberMatched\":{},\"numberReturned\":{},\"answer\":", found.count, found.named.len());
+    write_answer(&mut out, app, world, hazard, &found.excluded, more);
+    out.push(b'}');
+    json_bytes(out)
+}
+
 // ---- nearest ----
 
 /// The parameters of nearest but for the place.
@@ -163,18 +237,32 @@ struct Nearest {
     k: usize,
     filter: Option<Filter>,
     include: u8,
+    /// By travel time in this profile.
+    profile: Option<String>,
 }
+
+/// `by` and `profile`: the profile where a question is by time.
+fn by_time(params: &mut Params) -> Result<Option<String>> {
+    let (by, profile) = (params.text("by")?, params.text("profile")?);
+    match by.as_deref() {
+        Some("time") => Ok(Some(profile.unwrap_or_else(|| PROFILE.to_owned()))),
+        None | Some("distance") if profile.is_none() => Ok(None),
+        None | Some("distance") => {
+            Err(Error::new(Code::InvalidParameter, "profile", profile.unwrap_or_default(), "by=time with it / 需同时给出 by=time"))
+        }
+        Some(other) => Err(Error::new(Code::InvalidParameter, "by", other, "distance, time")),
+    }
+}
+
+/// Who travels where nobody is named.
+const PROFILE: &str = "car";
 
 fn nearest_params(params: &mut Params, world: &World) -> Result<Nearest> {
     let layer = params.layers(world, false)?[0];
     check_spatial(world, &[layer])?;
-    if let Some(by) = params.text("by")?
-        && by != "distance"
-    {
-        return Err(Error::new(Code::InvalidParameter, "by", by, "distance"));
-    }
     Ok(Nearest {
         layer,
+        profile: by_time(params)?,
         k: params.number("k", 1, K_MAX)?.unwrap_or(10),
         filter: params.filter(&world.catalog.layers[layer])?,
         include: params.include()?,
@@ -191,7 +279,8 @@ fn nearest_params(params: &mut Params, world: &World) -> Result<Nearest> {
         ("point" = Option<String>, Query, description = "LON,LAT in degrees / 经度,纬度", example = "113.95,28.61"),
         ("incident" = Option<String>, Query, description = "Id or code of an incident, instead of point; its hazard is inherited / 事件"),
         ("k" = Option<u32>, Query, description = "How many / 数量", minimum = 1, maximum = 1000),
-        ("by" = Option<String>, Query, description = "distance"),
+        ("by" = Option<String>, Query, description = "distance, or time by road / 直线距离或道路时间"),
+        ("profile" = Option<String>, Query, description = "Who travels, with by=time: car, truck, emergency, foot / 出行方式"),
         ("hazard" = Option<String>, Query, description = "Hazard kind that `unsafe` is judged by / 灾害类型"),
         ("include" = Option<String>, Query, description = "Lift exclusions: any of closed,full,unsafe,unverified / 解除排除"),
         ("filter" = Option<String>, Query, description = "CQL2 text or JSON / CQL2 筛选"),
@@ -213,6 +302,18 @@ async fn nearest(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
         include: asked.include,
         inside: None,
     };
+    if let Some(profile) = &asked.profile {
+        let roads = app.live.roads();
+        return maybe_long(true, || {
+            let travel = Travel::new(&roads, profile, origin.place)?;
+            let found = travel.nearest(&world, asked.layer, asked.k, question);
+            let mut more = by_road(&travel, &world, &found.named);
+            if let Some(searched_m) = found.searched_m {
+                more.insert("searched_m".into(), searched_m.round().into());
+            }
+            Ok(write_timed_collection(&app, &world, &viewer, &found, origin.hazard.as_deref(), more))
+        });
+    }
     let (hits, excluded) = maybe_long(asked.filter.is_some(), || world.nearest(asked.layer, origin.place, asked.k, question));
     let mut out = write_collection(&hits, hits.len() as u64, &viewer);
     write_answer(&mut out, &app, &world, origin.hazard.as_deref(), &excluded, Map::new());
@@ -228,7 +329,8 @@ async fn nearest(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
     params(
         ("layer" = String, Query, description = "Layer id / 图层"),
         ("k" = Option<u32>, Query, description = "How many for each point / 每点数量", minimum = 1, maximum = 1000),
-        ("by" = Option<String>, Query, description = "distance"),
+        ("by" = Option<String>, Query, description = "distance, or time by road / 直线距离或道路时间"),
+        ("profile" = Option<String>, Query, description = "Who travels, with by=time: car, truck, emergency, foot / 出行方式"),
         ("hazard" = Option<String>, Query, description = "Hazard kind"),
         ("include" = Option<String>, Query, description = "Lift exclusions"),
         ("filter" = Option<String>, Query, description = "CQL2"),
@@ -242,6 +344,14 @@ async fn nearest_batch(State(app): State<Arc<App>>, viewer: Viewer, mut params: 
     let hazard = params.hazard(&world)?;
     let asked = nearest_params(&mut params, &world)?;
     params.finish()?;
+    if asked.profile.is_some() {
+        return Err(Error::new(
+            Code::InvalidParameter,
+            "by",
+            "time",
+            "distance; for many places by time ask /table/v1 / 多点时间查询请用 /table/v1",
+        ));
+    }
     let body = parse_json(&body)?;
     let expected = "{\"points\": [[lon, lat], …]}";
     let members = body.as_object().ok_or_else(|| Error::new(Code::InvalidBody, "", "no object / 非对象", expected))?;
@@ -357,6 +467,40 @@ fn answer_within(app: &App, world: &World, viewer: &Viewer, asked: &Within, reac
     out
 }
 
+/// The longest travel time that is asked for.
+const MINUTES_MAX: f64 = 180.0;
+
+fn answer_within_minutes(
+    app: &App,
+    world: &World,
+    viewer: &Viewer,
+    asked: &Within,
+    travel: &Travel<'_>,
+    minutes: f64,
+    hazard: Option<&str>,
+) -> Result<Response> {
+    let time = Cost::new((minutes * 60_000.0) as u32, 0);
+    let mut all = TimedFound { named: vec![], count: 0, sums: Sums::default(), excluded: Excluded::default(), searched_m: None };
+    let mut counts = Map::new();
+    for (n, filter) in asked.layers.iter().zip(&asked.filters) {
+        let question = Question { viewer, now: now(), filter: filter.as_ref(), hazard, include: asked.include, inside: None };
+        let found = travel.within(world, *n, time, asked.limit, question)?;
+        counts.insert(world.catalog.layers[*n].id.clone(), json!(found.count));
+        all.count += found.count;
+        all.named.extend(found.named);
+        all.excluded.join(found.excluded);
+        all.sums.join(&found.sums);
+    }
+    all.named.sort_by_key(|one| (one.cost.is_none(), one.cost, one.hit.stored.feature.id));
+    all.named.truncate(asked.limit);
+    let mut more = by_road(travel, world, &all.named);
+    more.insert("counts".into(), Json::Object(counts));
+    if asked.sum {
+        more.insert("sums".into(), all.sums.to_json(world.items()));
+    }
+    Ok(write_timed_collection(app, world, viewer, &all, hazard, more))
+}
+
 /// What is within a radius of a point or an incident, counted and summed
 ///
 /// The nearest `limit` features; counts and sums cover all that match. Stock is summed by item and unit, never across
@@ -366,7 +510,9 @@ fn answer_within(app: &App, world: &World, viewer: &Viewer, asked: &Within, reac
         ("layer" = String, Query, description = "One or several layer ids, comma-separated / 一个或多个图层"),
         ("point" = Option<String>, Query, description = "LON,LAT", example = "113.95,28.61"),
         ("incident" = Option<String>, Query, description = "Id or code of an incident, instead of point"),
-        ("radius" = String, Query, description = "As 800, 800m or 10km / 半径", example = "10km"),
+        ("radius" = Option<String>, Query, description = "As 800, 800m or 10km / 半径", example = "10km"),
+        ("minutes" = Option<f64>, Query, description = "Travel time by road, instead of radius / 道路行程分钟数", minimum = 0.1, maximum = 180),
+        ("profile" = Option<String>, Query, description = "Who travels, with minutes: car, truck, emergency, foot / 出行方式"),
         ("sum" = Option<String>, Query, description = "stock: add up the stock of what matches / 汇总物资"),
         ("limit" = Option<u32>, Query, description = "How many features to name; 0 for none", minimum = 0, maximum = 10000),
         ("hazard" = Option<String>, Query, description = "Hazard kind"),
@@ -380,11 +526,36 @@ fn answer_within(app: &App, world: &World, viewer: &Viewer, asked: &Within, reac
 async fn within(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params) -> Result<Response> {
     let world = app.live.world();
     let origin = required_origin(&mut params, &world, &viewer)?;
-    let radius_m = params.length_m("radius", RADIUS_MAX)?;
-    let radius_m =
-        radius_m.ok_or_else(|| Error::new(Code::InvalidParameter, "radius", "absent / 缺失", "a length, as 10km / 半径,如 10km"))?;
+    let (radius_m, minutes) = (params.length_m("radius", RADIUS_MAX)?, params.number("minutes", 0.1, MINUTES_MAX)?);
+    let profile = params.text("profile")?;
     let asked = within_params(&mut params, &world)?;
     params.finish()?;
+    let radius_m = match (radius_m, minutes) {
+        (Some(radius_m), None) if profile.is_none() => radius_m,
+        (None, Some(minutes)) => {
+            let (roads, profile) = (app.live.roads(), profile.unwrap_or_else(|| PROFILE.to_owned()));
+            let hazard = origin.hazard.as_deref();
+            return maybe_long(true, || {
+                answer_within_minutes(&app, &world, &viewer, &asked, &Travel::new(&roads, &profile, origin.place)?, minutes, hazard)
+            });
+        }
+        (Some(_), _) => {
+            return Err(Error::new(
+                Code::InvalidParameter,
+                "radius",
+                "beside minutes or profile / 与 minutes、profile 并用",
+                "radius=10km, or minutes=15&profile=car",
+            ));
+        }
+        (None, None) => {
+            return Err(Error::new(
+                Code::InvalidParameter,
+                "radius",
+                "absent / 缺失",
+                "a length, as 10km, or minutes=15 / 半径如 10km,或 minutes=15",
+            ));
+        }
+    };
     let reach = Reach::Radius { place: origin.place, radius_m };
     let out = maybe_long(radius_m > FAR_M || asked.filters.iter().any(Option::is_some), || {
         answer_within(&app, &world, &viewer, &asked, reach, origin.hazard.as_deref())
@@ -463,6 +634,7 @@ const DOSSIER_RADIUS_MAX: f64 = 200_000.0;
         ("incident" = Option<String>, Query, description = "Id or code of an incident, instead of point"),
         ("radius" = Option<String>, Query, description = "Up to 200km; 5km if absent", example = "5km"),
         ("limit" = Option<u32>, Query, description = "How many of each layer to name", minimum = 0, maximum = 1000),
+        ("profile" = Option<String>, Query, description = "Who travels: car unless said otherwise; the soonest come first / 出行方式"),
         ("hazard" = Option<String>, Query, description = "Hazard kind"),
         ("include" = Option<String>, Query, description = "Lift exclusions"),
     ),
@@ -473,11 +645,17 @@ async fn dossier(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
     let origin = required_origin(&mut params, &world, &viewer)?;
     let radius_m = params.length_m("radius", DOSSIER_RADIUS_MAX)?.unwrap_or(DOSSIER_RADIUS_M);
     let limit = params.number("limit", 0, 1_000)?.unwrap_or(DOSSIER_LIMIT);
-    let include = params.include()?;
+    let (include, profile) = (params.include()?, params.text("profile")?);
     params.finish()?;
     let hazard = origin.hazard.as_deref();
     let question = Question { viewer: &viewer, now: now(), filter: None, hazard, include, inside: None };
     let dossier = maybe_long(true, || world.dossier(origin.place, radius_m, limit, question));
+    let roads = app.live.roads();
+    // With no road near, or no network, distances have to do, unless times were asked for by name.
+    let travel = match Travel::new(&roads, profile.as_deref().unwrap_or(PROFILE), origin.place) {
+        Err(error) if profile.is_some() => return Err(error),
+        travel => travel.ok(),
+    };
     let mut out = Vec::with_capacity(64 * 1024);
     out.extend_from_slice(
         format!("{{\"point\":[{},{}],\"radius_m\":{radius_m},\"responsible\":", origin.place.lon, origin.place.lat).as_bytes(),
@@ -509,7 +687,7 @@ async fn dossier(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
     }
     out.extend_from_slice(b",\"layers\":{");
     out.extend_from_slice(people.join(",").as_bytes());
-    let (mut all, mut sums) = (Excluded::default(), Sums::default());
+    let (mut all, mut sums, mut told) = (Excluded::default(), Sums::default(), Vec::new());
     for (i, (n, found)) in dossier.layers.iter().enumerate() {
         let head = format!(
             "{}\"{}\":{{\"count\":{},\"excluded_counts\":{},\"features\":",
@@ -519,12 +697,20 @@ async fn dossier(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params
             found.excluded.counts_json()
         );
         out.extend_from_slice(head.as_bytes());
-        write_hits(&mut out, &found.hits, &viewer);
+        match &travel {
+            None => write_hits(&mut out, &found.hits, &viewer),
+            Some(travel) => {
+                let mut timed = travel.times(&world, found.hits.clone());
+                timed.sort_by_key(|one| (one.cost.is_none(), one.cost));
+                write_timed(&mut out, &timed, &viewer);
+                told.extend(timed);
+            }
+        }
         out.push(b'}');
         all.join(found.excluded.clone());
         sums.join(&found.sums);
     }
-    let mut more = Map::new();
+    let mut more = travel.as_ref().map(|travel| by_road(travel, &world, &told)).unwrap_or_default();
     more.insert("sums".into(), sums.to_json(world.items()));
     out.extend_from_slice(b"},\"answer\":");
     write_answer(&mut out, &app, &world, hazard, &all, more);

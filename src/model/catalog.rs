@@ -6,7 +6,10 @@ use serde::Deserialize;
 
 use super::{
     filter::{Filter, HAZARD},
-    layer::{EnumValue, Exclusion, Field, FieldType, GeometryKind, Layer, LayerRole, Name, RESERVED, Role, Symbol, system, system_fields},
+    layer::{
+        EnumValue, Exclusion, Field, FieldType, GeometryKind, Layer, LayerRole, Name, RESERVED, RoadBlock, Role, Symbol, system,
+        system_fields,
+    },
     values::FIELDS_MAX,
 };
 use crate::error::{Code, Error, Result};
@@ -20,8 +23,10 @@ struct LayerFile {
     group: String,
     geometry: GeometryKind,
     #[serde(default)]
+    geometry_required: bool,
+    #[serde(default)]
     roles: Vec<LayerRole>,
-    blocks_roads: Option<String>,
+    blocks_roads: Option<RoadBlock>,
     #[serde(default)]
     natural_key: Vec<String>,
     symbol: Symbol,
@@ -328,6 +333,7 @@ fn check_layer(file: &str, parsed: LayerFile, enums: &BTreeMap<String, Vec<EnumV
         name: parsed.name,
         group: parsed.group,
         geometry: parsed.geometry,
+        geometry_required: parsed.geometry_required,
         roles: parsed.roles,
         blocks_roads: parsed.blocks_roads,
         natural_key: parsed.natural_key,
@@ -368,6 +374,10 @@ fn check_layer(file: &str, parsed: LayerFile, enums: &BTreeMap<String, Vec<EnumV
                 ));
             }
         }
+    }
+    if layer.exclude.contains_key(&Exclusion::Unreachable) {
+        let remedy = "closed, full, unsafe or unverified: whether a road leads there is worked out / 可达性由路网计算";
+        return Err(invalid(&format!("{file}: exclude"), Exclusion::Unreachable.word(), remedy));
     }
     for (exclusion, text) in layer.exclude.clone() {
         let filter = Filter::parse_rule(&layer, &text).map_err(|error| {

@@ -36,6 +36,9 @@ pub struct Committed {
     pub versions: Vec<i64>,
 }
 
+/// In place of a layer's number in a [`Change`]: no feature, another road graph.
+pub const ROADS: usize = usize::MAX;
+
 /// One row of the change log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -45,6 +48,7 @@ pub struct Change {
     pub at: i64,
     /// Who: an account, `import`, or `external` for an edit by another program.
     pub actor: String,
+    /// The layer's number in the catalog; [`ROADS`] where another road graph came into use.
     pub layer: usize,
     pub id: Uuid,
     pub old: Option<Arc<Feature>>,

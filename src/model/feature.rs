@@ -3,12 +3,7 @@
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-use super::{
-    geometry::Geometry,
-    layer::{GeometryKind, Layer},
-    value::Value,
-    values::Values,
-};
+use super::{geometry::Geometry, layer::Layer, value::Value, values::Values};
 use crate::error::{Code, Error, Result};
 
 /// One feature as it is stored. `values` stand in the order of [`Layer::fields`].
@@ -153,8 +148,10 @@ impl Feature {
             }
         }
         match (&self.geometry, layer.geometry) {
-            (None, GeometryKind::None) => Ok(()),
-            // A row without a place is kept, and listed to be placed.
+            (None, _) if layer.geometry_required => {
+                Err(Error::new(Code::RequiredMissing, "geometry", "", format!("{} / {}: GeoJSON", layer.name.en, layer.name.zh)))
+            }
+            // Elsewhere a row without a place is kept, and listed to be placed.
             (None, _) => Ok(()),
             (Some(geometry), kind) => geometry.check_kind(kind),
         }

@@ -23,7 +23,7 @@ impl PartialEq for Geometry {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Geometry::Point { lon, lat }, Geometry::Point { lon: other_lon, lat: other_lat }) => lon == other_lon && lat == other_lat,
-            (Geometry::Shape(a), Geometry::Shape(b)) => a.geo == b.geo,
+            (Geometry::Shape(a), Geometry::Shape(b)) => Arc::ptr_eq(a, b) || a.geo == b.geo,
             _ => false,
         }
     }

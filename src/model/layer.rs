@@ -73,6 +73,39 @@ pub enum Role {
     ObservedAt,
     ValidFrom,
     ValidTo,
+    /// What a closure does: a [`RoadBlock`].
+    RoadBlock,
+    /// The speed that a `slow` closure allows, km/h.
+    SpeedLimit,
+    /// Profiles that a closure doesn't hold for.
+    ExemptProfiles,
+    /// Which roads a closure is about: a [`Vertical`].
+    Vertical,
+}
+
+/// What a feature does to the roads where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoadBlock {
+    /// Nothing drives there.
+    Closed,
+    /// Nobody drives in; who is inside may leave. Of a line or a place, which have no inside, the same as closed.
+    NoEntry,
+    /// As `no_entry`, but not for emergency vehicles.
+    EmergencyOnly,
+    /// Passable at a low speed.
+    Slow,
+}
+
+/// Which of several roads above each other are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vertical {
+    #[default]
+    All,
+    Ground,
+    Bridge,
+    Tunnel,
 }
 
 /// What a layer is to code that doesn't know its name.
@@ -92,6 +125,8 @@ pub enum LayerRole {
     Population,
     /// Shown in a dossier as people in reach.
     Contact,
+    /// What comes to an incident: times by road are from it to the place that is asked about.
+    Responder,
 }
 
 /// How movements change a balance: the effect of one `MovementKind` value.
@@ -273,12 +308,14 @@ pub enum Exclusion {
     Full,
     Unsafe,
     Unverified,
+    /// No way leads there by road; found when a question is by time, never by a definition's rule.
+    Unreachable,
 }
 
 impl Exclusion {
-    pub const ALL: [Exclusion; 4] = [Exclusion::Closed, Exclusion::Full, Exclusion::Unsafe, Exclusion::Unverified];
+    pub const ALL: [Exclusion; 5] = [Exclusion::Closed, Exclusion::Full, Exclusion::Unsafe, Exclusion::Unverified, Exclusion::Unreachable];
     pub const fn word(self) -> &'static str {
-        ["closed", "full", "unsafe", "unverified"][self as usize]
+        ["closed", "full", "unsafe", "unverified", "unreachable"][self as usize]
     }
     pub const fn bit(self) -> u8 {
         1 << self as u8
@@ -298,11 +335,14 @@ pub struct Layer {
     pub name: Name,
     pub group: String,
     pub geometry: GeometryKind,
+    /// Without a place a row of this layer means nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub geometry_required: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<LayerRole>,
-    /// What this layer does to roads while in force, as `no_entry`.
+    /// What its features do to roads while in force, where a field with the role `road_block` doesn't say otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blocks_roads: Option<String>,
+    pub blocks_roads: Option<RoadBlock>,
     /// Fields that together name a feature where it has no code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub natural_key: Vec<String>,

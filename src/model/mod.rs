@@ -12,7 +12,7 @@ pub mod values;
 pub mod viewer;
 
 pub use catalog::Catalog;
-pub use change::{Change, Committed, Deleted, Write};
+pub use change::{Change, Committed, Deleted, ROADS, Write};
 pub use feature::{Draft, Feature, ReadOnly};
 pub use filter::Filter;
 pub use geometry::Geometry;

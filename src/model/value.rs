@@ -47,6 +47,13 @@ impl Value {
             _ => None,
         }
     }
+    /// The texts of a list; none for another value.
+    pub fn words(&self) -> Vec<String> {
+        match self {
+            Value::List(words) => words.iter().map(ToString::to_string).collect(),
+            _ => vec![],
+        }
+    }
     pub fn date(days: i32) -> Option<NaiveDate> {
         NaiveDate::from_num_days_from_ce_opt(days.checked_add(EPOCH_FROM_CE)?)
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::sphere;
+
 /// A position in 1e-7 degrees, as OSM keeps it: 1 cm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Point {
@@ -133,6 +135,19 @@ impl Network {
         let shape = self.shape(arc.road());
         (0..shape.len()).map(move |i| shape[if arc.is_backward() { shape.len() - 1 - i } else { i }])
     }
+    /// The segment of a road's shape that holds a share of its length.
+    pub fn segment(&self, road: u32, at: f64) -> (Point, Point) {
+        let shape = self.shape(road as usize);
+        let whole: f64 = shape.windows(2).map(|pair| span_m(pair[0], pair[1])).sum();
+        let mut left = at * whole;
+        for pair in shape.windows(2) {
+            left -= span_m(pair[0], pair[1]);
+            if left <= 0.0 {
+                return (pair[0], pair[1]);
+            }
+        }
+        (shape[shape.len() - 2], shape[shape.len() - 1])
+    }
     /// The junction where an arc begins.
     pub fn tail(&self, arc: Arc) -> u32 {
         let road = &self.roads[arc.road()];
@@ -149,4 +164,20 @@ impl Network {
     pub fn text(&self, index: u32) -> &str {
         &self.texts[index as usize]
     }
+}
+
+/// Metres between two positions so near that the earth between them is flat: 1e-6 of the length under 20 km, 1e-4 under 200 km.
+pub fn span_m(a: Point, b: Point) -> f64 {
+    let (lat, d_lat, mut d_lon) =
+        ((f64::from(a.lat) + f64::from(b.lat)) / 2e7, f64::from(b.lat) - f64::from(a.lat), (f64::from(b.lon) - f64::from(a.lon)).abs());
+    if d_lon > 180e7 {
+        d_lon = 360e7 - d_lon;
+    }
+    // Radii of curvature along the meridian and across it.
+    let (sin, cos) = lat.to_radians().sin_cos();
+    let e2 = sphere::F * (2.0 - sphere::F);
+    let w2 = 1.0 - e2 * sin * sin;
+    let across = sphere::A / w2.sqrt();
+    let along = across * (1.0 - e2) / w2;
+    ((d_lat * 1e-7).to_radians() * along).hypot((d_lon * 1e-7).to_radians() * across * cos)
 }

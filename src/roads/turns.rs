@@ -7,7 +7,8 @@ use super::{Arc, Cost};
 /// The edge-based graph of a profile: a node is an arc about to be driven, an edge a turn from one arc into the next.
 ///
 /// An edge `u -> v` costs driving `u`'s arc and then the turn. So a forbidden turn is an edge that isn't there. A restriction over
-/// several ways is kept by more than one node for the same arc, one of them meaning "having come from there".
+/// several ways is kept by more than one node for the same arc, one of them meaning "having come from there". The first node of an arc
+/// is that of who begins there; who arrives may do so at any.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TurnGraph {
     /// By node: its arc. Nodes of one arc needn't be neighbours.

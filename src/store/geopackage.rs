@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, GeometryKind, Layer, Value, Write, layer::system},
+    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, GeometryKind, Layer, ROADS, Value, Write, layer::system},
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/geopackage");
@@ -319,7 +319,7 @@ impl Store for GeoPackage {
         let mut tx = self.readers.begin().await.map_err(fault)?;
         let rows = sqlx::query("SELECT seq, at, actor, layer, id, old, new, old_geom, new_geom FROM biaotu_change_log WHERE seq > ? AND layer IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?")
             .bind(after as i64)
-            .bind(serde_json::json!(self.catalog.layers.iter().map(|layer| layer.id.as_str()).collect::<Vec<_>>()).to_string())
+            .bind(serde_json::json!(self.catalog.layers.iter().map(|layer| layer.id.as_str()).chain([super::ROADS]).collect::<Vec<_>>()).to_string())
             .bind(limit as i64)
             .fetch_all(&mut *tx)
             .await
@@ -384,6 +384,30 @@ impl Store for GeoPackage {
         })?;
         self.woken.send_modify(|n| *n += 1);
         Ok(Committed { seq: seq as u64, versions })
+    }
+
+    async fn put_roads(&self, graph: &[u8], actor: &str) -> Result<u64> {
+        let (hash, id) = super::roads_name(graph);
+        let mut connection = self.writer.acquire().await.map_err(fault)?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
+        tx.execute("DELETE FROM biaotu_roads").await.map_err(fault)?;
+        for (n, part) in graph.chunks(super::ROADS_PART).enumerate() {
+            let insert = sqlx::query("INSERT INTO biaotu_roads VALUES (?, ?, ?)").bind(&hash).bind(n as i64).bind(part);
+            insert.execute(&mut *tx).await.map_err(fault)?;
+        }
+        let meta = sqlx::query("INSERT INTO biaotu_meta VALUES ('roads', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+        meta.bind(&hash).execute(&mut *tx).await.map_err(fault)?;
+        let log = sqlx::query("INSERT INTO biaotu_change_log (actor, layer, id) VALUES (?, ?, ?)");
+        log.bind(actor).bind(super::ROADS).bind(id.to_string()).execute(&mut *tx).await.map_err(fault)?;
+        let seq: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *tx).await.map_err(fault)?;
+        tx.commit().await.map_err(faults::lost_commit)?;
+        self.woken.send_modify(|n| *n += 1);
+        Ok(seq as u64)
+    }
+
+    async fn roads(&self) -> Result<Option<Vec<u8>>> {
+        let parts: Vec<(String, Vec<u8>)> = sqlx::query_as(super::ROADS_IN_USE).fetch_all(&self.readers).await.map_err(fault)?;
+        super::joined(parts)
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -503,9 +527,11 @@ fn read(
 impl GeoPackage {
     fn change(&self, row: &SqliteRow) -> Result<Change> {
         let broken = |error: sqlx::Error| Error::internal(format!("a row of the log can't be read: {error}"));
-        let (layer, definition) = self.catalog.layer(row.try_get_unchecked(3).map_err(broken)?)?;
+        let layer: &str = row.try_get_unchecked(3).map_err(broken)?;
+        let layer = if layer == super::ROADS { ROADS } else { self.catalog.layer(layer)?.0 };
         let id = Uuid::parse_str(row.try_get_unchecked(4).map_err(broken)?).map_err(Error::internal)?;
         let state = |json: usize, geom: usize| -> Result<Option<Arc<Feature>>> {
+            let Some(definition) = self.catalog.layers.get(layer) else { return Ok(None) };
             let Some(json) = row.try_get_unchecked::<Option<&str>, _>(json).map_err(broken)? else { return Ok(None) };
             let json = serde_json::from_str(json).map_err(Error::internal)?;
             let blob: Option<&[u8]> = row.try_get_unchecked(geom).map_err(broken)?;

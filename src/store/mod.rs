@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    error::Result,
+    error::{Code, Error, Result},
     model::{Catalog, Change, Committed, Deleted, Feature, Write},
 };
 
@@ -75,12 +75,48 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// One transaction: all writes or none. With more than one write, an error's field starts with `writes[i]`.
     async fn write(&self, writes: Vec<Write>, actor: &str) -> Result<Committed>;
 
+    /// Keeps a road graph, in the place of the one before, and tells of it in the log: every server takes it into use.
+    /// Returns the `seq` of that.
+    async fn put_roads(&self, graph: &[u8], actor: &str) -> Result<u64>;
+
+    /// The road graph in use; `None` where none was ever built.
+    async fn roads(&self) -> Result<Option<Vec<u8>>>;
+
     /// A receiver whose value changes whenever the store may have changed, by whomever. It only wakes: ask
     /// [`Store::changes`] what happened.
     fn watch(&self) -> watch::Receiver<u64>;
 
     /// Ends background tasks and connections; what is committed stays.
     async fn close(&self);
+}
+
+/// What the log calls a road graph in the place of a layer.
+const ROADS: &str = "biaotu_roads";
+/// A road graph is kept in parts of so many bytes.
+const ROADS_PART: usize = 16 << 20;
+
+/// The name of a road graph: the hash of its bytes, and an id made of it for the log.
+fn roads_name(graph: &[u8]) -> (String, uuid::Uuid) {
+    use sha2::Digest;
+    let hash = sha2::Sha256::digest(graph);
+    let mut head = [0; 16];
+    head.copy_from_slice(&hash[..16]);
+    (hash.iter().map(|byte| format!("{byte:02x}")).collect(), uuid::Builder::from_custom_bytes(head).into_uuid())
+}
+
+const ROADS_IN_USE: &str =
+    "SELECT hash, bytes FROM biaotu_roads WHERE hash = (SELECT value FROM biaotu_meta WHERE key = 'roads') ORDER BY part";
+
+/// A road graph of its parts; not one byte may differ from what was put in.
+fn joined(parts: Vec<(String, Vec<u8>)>) -> Result<Option<Vec<u8>>> {
+    let Some(hash) = parts.first().map(|(hash, _)| hash.clone()) else { return Ok(None) };
+    let graph = parts.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>().concat();
+    match roads_name(&graph).0 == hash {
+        true => Ok(Some(graph)),
+        false => {
+            Err(Error::new(Code::InvalidFile, "roads", "damaged / 已损坏", "build the roads anew by `biaotu roads build` / 请重新构建路网"))
+        }
+    }
 }
 
 /// Opens a store and brings its tables up to the catalog: `postgres://…` is PostGIS, anything else the path of a GeoPackage

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, Geometry, GeometryKind, Layer, Value, Write},
+    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, Geometry, GeometryKind, Layer, ROADS, Value, Write},
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgis");
@@ -255,6 +255,10 @@ async fn finish(tx: &mut PgConnection, layer: &Layer, id: Uuid, if_version: Opti
     }
 }
 
+/// The last seq of this transaction, once its constraints have been checked; of all where it changed nothing.
+const SEQ_OF_THIS: &str = "SELECT coalesce((SELECT seq FROM biaotu_change_log WHERE tx = pg_current_xact_id() ORDER BY entry DESC LIMIT 1),
+    (SELECT coalesce(max(seq), 0) FROM biaotu_change_log))";
+
 const HEAD: &str = "SELECT greatest((SELECT coalesce(max(seq), 0) FROM biaotu_change_log), (SELECT value::bigint FROM biaotu_meta WHERE key = 'pruned_to'))";
 
 #[async_trait]
@@ -313,7 +317,7 @@ impl Store for PostGis {
     }
 
     async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>> {
-        let known: Vec<&str> = self.catalog.layers.iter().map(|layer| layer.id.as_str()).collect();
+        let known: Vec<&str> = self.catalog.layers.iter().map(|layer| layer.id.as_str()).chain([super::ROADS]).collect();
         let rows = sqlx::query(
             "SELECT seq, (extract(epoch FROM at) * 1000000)::bigint, actor, layer, id, old, new, ST_AsEWKB(old_geom), ST_AsEWKB(new_geom)
              FROM biaotu_change_log WHERE seq > $1 AND layer = ANY($3) ORDER BY seq LIMIT $2",
@@ -365,6 +369,40 @@ impl Store for PostGis {
             }
         }
         self.try_write(&writes, actor).await
+    }
+
+    async fn put_roads(&self, graph: &[u8], actor: &str) -> Result<u64> {
+        let (hash, id) = super::roads_name(graph);
+        let mut tx = self.pool.begin().await.map_err(fault)?;
+        // One at a time, so that what is left in the end is one whole graph.
+        tx.execute("LOCK TABLE biaotu_roads IN EXCLUSIVE MODE").await.map_err(fault)?;
+        tx.execute("DELETE FROM biaotu_roads").await.map_err(fault)?;
+        for (n, part) in graph.chunks(super::ROADS_PART).enumerate() {
+            let insert = sqlx::query("INSERT INTO biaotu_roads VALUES ($1, $2, $3)").bind(&hash).bind(n as i32).bind(part);
+            insert.execute(&mut *tx).await.map_err(fault)?;
+        }
+        sqlx::query("INSERT INTO biaotu_meta VALUES ('roads', $1) ON CONFLICT (key) DO UPDATE SET value = $1")
+            .bind(&hash)
+            .execute(&mut *tx)
+            .await
+            .map_err(fault)?;
+        sqlx::query("INSERT INTO biaotu_change_log (actor, layer, id, leads) VALUES ($1, $2, $3, true)")
+            .bind(actor)
+            .bind(super::ROADS)
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .map_err(fault)?;
+        tx.execute("SET CONSTRAINTS ALL IMMEDIATE").await.map_err(fault)?;
+        let seq: i64 = sqlx::query_scalar(SEQ_OF_THIS).fetch_one(&mut *tx).await.map_err(fault)?;
+        tx.commit().await.map_err(faults::lost_commit)?;
+        self.woken.send_modify(|n| *n += 1);
+        Ok(seq as u64)
+    }
+
+    async fn roads(&self) -> Result<Option<Vec<u8>>> {
+        let parts: Vec<(String, Vec<u8>)> = sqlx::query_as(super::ROADS_IN_USE).fetch_all(&self.pool).await.map_err(fault)?;
+        super::joined(parts)
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -429,10 +467,7 @@ impl PostGis {
         }
         // What waits for the commit is checked now, so that its errors get a name; the log is stamped by it too.
         tx.execute("SET CONSTRAINTS ALL IMMEDIATE").await.map_err(|error| faults::of_commit(&self.catalog, error))?;
-        let seq: i64 = sqlx::query_scalar("SELECT coalesce((SELECT seq FROM biaotu_change_log WHERE tx = pg_current_xact_id() ORDER BY entry DESC LIMIT 1), (SELECT coalesce(max(seq), 0) FROM biaotu_change_log))")
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(fault)?;
+        let seq: i64 = sqlx::query_scalar(SEQ_OF_THIS).fetch_one(&mut *tx).await.map_err(fault)?;
         tx.commit().await.map_err(faults::lost_commit)?;
         self.woken.send_modify(|n| *n += 1);
         Ok(Committed { seq: seq as u64, versions })
@@ -440,9 +475,11 @@ impl PostGis {
 
     fn change(&self, row: &PgRow) -> Result<Change> {
         let broken = |error: sqlx::Error| Error::internal(format!("a row of the log can't be read: {error}"));
-        let (layer, definition) = self.catalog.layer(row.try_get(3).map_err(broken)?)?;
         let id: Uuid = row.try_get(4).map_err(broken)?;
+        let layer: &str = row.try_get(3).map_err(broken)?;
+        let layer = if layer == super::ROADS { ROADS } else { self.catalog.layer(layer)?.0 };
         let state = |json: usize, geom: usize| -> Result<Option<Arc<Feature>>> {
+            let Some(definition) = self.catalog.layers.get(layer) else { return Ok(None) };
             let Some(json) = row.try_get::<Option<serde_json::Value>, _>(json).map_err(broken)? else { return Ok(None) };
             let wkb: Option<&[u8]> = row.try_get(geom).map_err(broken)?;
             let geometry = wkb.and_then(|bytes| rows::geometry(definition, id, wkb::read(bytes).map(Some)));

@@ -160,6 +160,11 @@ impl World {
         &self.items
     }
 
+    /// The stock of a feature.
+    pub fn stock_of(&self, owner: &Uuid) -> &[Balance] {
+        self.balances.of(owner)
+    }
+
     /// The layer that a stock layer's lines belong to.
     fn owner_layer(&self, stock: &crate::model::Layer) -> Option<usize> {
         let field = &stock.fields[stock.role(Role::StockOf)?];
@@ -207,12 +212,37 @@ impl World {
     }
 }
 
-/// Whether a feature's validity period, if its layer has one, holds a moment.
-fn in_force(layer: &crate::model::Layer, stored: &Stored, now: i64) -> bool {
-    let time = |role| match layer.role(role).map(|at| &stored.feature.values[at]) {
+impl World {
+    /// What blocks roads at a moment, microseconds since 1970: features of layers that say so, not closed by their own rule.
+    pub fn road_blocks(&self, now: i64) -> impl Iterator<Item = (&crate::model::Layer, &Arc<Stored>)> {
+        self.blocking().filter(move |(layer, stored)| in_force(layer, stored, now))
+    }
+
+    /// When one of them begins or ends next; never where none does.
+    pub fn next_due(&self, now: i64) -> i64 {
+        let times = self.blocking().flat_map(|(layer, stored)| [Role::ValidFrom, Role::ValidTo].map(|role| time_of(layer, stored, role)));
+        times.flatten().filter(|at| *at > now).min().unwrap_or(i64::MAX)
+    }
+
+    fn blocking(&self) -> impl Iterator<Item = (&crate::model::Layer, &Arc<Stored>)> {
+        let layers = self.catalog.layers.iter().enumerate().filter(|(_, layer)| layer.blocks_roads.is_some());
+        layers.flat_map(|(n, layer)| {
+            let in_use = self.layers[n].by_id.values().filter(|stored| !stored.is(Exclusion::Closed));
+            in_use.map(move |stored| (&**layer, stored))
+        })
+    }
+}
+
+fn time_of(layer: &crate::model::Layer, stored: &Stored, role: Role) -> Option<i64> {
+    match layer.role(role).map(|at| &stored.feature.values[at]) {
         Some(Value::Time(micros)) => Some(*micros),
         _ => None,
-    };
+    }
+}
+
+/// Whether a feature's validity period, if its layer has one, holds a moment.
+fn in_force(layer: &crate::model::Layer, stored: &Stored, now: i64) -> bool {
+    let time = |role| time_of(layer, stored, role);
     time(Role::ValidFrom).is_none_or(|from| from <= now) && time(Role::ValidTo).is_none_or(|to| now < to)
 }
 

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod ascii;
 pub mod cluster;
 pub mod stores;
 

@@ -133,7 +133,7 @@ fn blobs(bytes: &[u8], kind: Kind, keys: &HashSet<&str>, take: &mut dyn FnMut(El
         unpacked += block.raw_stringtable().iter().map(Vec::len).sum::<usize>();
         for group in block.groups() {
             match kind {
-                Kind::Nodes => {
+                Kind::Node => {
                     for node in group.nodes().filter(|node| node.info().visible()) {
                         unpacked += 1;
                         take(place(node.id(), node.nano_lon(), node.nano_lat(), asked(node.tags(), keys)))?;
@@ -143,18 +143,16 @@ fn blobs(bytes: &[u8], kind: Kind, keys: &HashSet<&str>, take: &mut dyn FnMut(El
                         take(place(node.id(), node.nano_lon(), node.nano_lat(), asked(node.tags(), keys)))?;
                     }
                 }
-                Kind::Ways => {
+                Kind::Way => {
                     for way in group.ways().filter(|way| way.info().visible()) {
                         let nodes: Vec<i64> = way.refs().collect();
                         unpacked += 1 + nodes.len();
                         take(Element::Way { id: way.id(), nodes, tags: asked(way.tags(), keys) })?;
                     }
                 }
-                Kind::Relations => {
+                Kind::Relation => {
                     for relation in group.relations().filter(|relation| relation.info().visible()) {
-                        let ways = relation.members().filter(|member| member.member_type == RelMemberType::Way);
-                        let inner = |member: &osmpbf::RelMember| member.role().is_ok_and(|role| role == "inner");
-                        let members: Vec<Member> = ways.map(|member| Member { way: member.member_id, inner: inner(&member) }).collect();
+                        let members = relation.members().map(member).collect::<Result<Vec<Member>>>()?;
                         unpacked += 1 + members.len();
                         take(Element::Relation { id: relation.id(), members, tags: asked(relation.tags(), keys) })?;
                     }
@@ -167,6 +165,15 @@ fn blobs(bytes: &[u8], kind: Kind, keys: &HashSet<&str>, take: &mut dyn FnMut(El
         }
     }
     Ok(())
+}
+
+fn member(member: osmpbf::RelMember) -> Result<Member> {
+    let kind = match member.member_type {
+        RelMemberType::Node => Kind::Node,
+        RelMemberType::Way => Kind::Way,
+        RelMemberType::Relation => Kind::Relation,
+    };
+    Ok(Member { kind, id: member.member_id, role: member.role().map_err(invalid)?.to_owned() })
 }
 
 /// Nanodegrees are whole numbers, so this is the same number as the decimal of the XML coding reads to.

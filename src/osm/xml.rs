@@ -15,9 +15,9 @@ pub fn each(bytes: &[u8], kind: Kind, keys: &HashSet<&str>, take: &mut dyn FnMut
     let text = std::str::from_utf8(bytes).map_err(|error| invalid(format!("not UTF-8: {error}")))?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
     let outer = match kind {
-        Kind::Nodes => "node",
-        Kind::Ways => "way",
-        Kind::Relations => "relation",
+        Kind::Node => "node",
+        Kind::Way => "way",
+        Kind::Relation => "relation",
     };
     let (mut depth, mut ended) = (0_usize, false);
     // What is being read, at depth 1; `None` for another kind and for what was deleted.
@@ -67,14 +67,20 @@ fn begin(tag: &BytesStart, depth: usize, outer: &str, kind: Kind, keys: &HashSet
             }
             let id = number(tag, "id")?;
             *open = Some(match kind {
-                Kind::Nodes => Element::Node { id, lon: number(tag, "lon")?, lat: number(tag, "lat")?, tags: vec![] },
-                Kind::Ways => Element::Way { id, nodes: vec![], tags: vec![] },
-                Kind::Relations => Element::Relation { id, members: vec![], tags: vec![] },
+                Kind::Node => Element::Node { id, lon: number(tag, "lon")?, lat: number(tag, "lat")?, tags: vec![] },
+                Kind::Way => Element::Way { id, nodes: vec![], tags: vec![] },
+                Kind::Relation => Element::Relation { id, members: vec![], tags: vec![] },
             });
         }
         (2, "nd", Some(Element::Way { nodes, .. })) => nodes.push(number(tag, "ref")?),
-        (2, "member", Some(Element::Relation { members, .. })) if text(tag, "type")?.as_deref() == Some("way") => {
-            members.push(Member { way: number(tag, "ref")?, inner: text(tag, "role")?.as_deref() == Some("inner") });
+        (2, "member", Some(Element::Relation { members, .. })) => {
+            let kind = match text(tag, "type")?.as_deref() {
+                Some("node") => Kind::Node,
+                Some("way") => Kind::Way,
+                Some("relation") => Kind::Relation,
+                other => return Err(invalid(format!("a member of type {other:?}"))),
+            };
+            members.push(Member { kind, id: number(tag, "ref")?, role: text(tag, "role")?.unwrap_or_default() });
         }
         (2, "tag", Some(element)) => {
             let (key, value) = (text(tag, "k")?.unwrap_or_default(), text(tag, "v")?.unwrap_or_default());
