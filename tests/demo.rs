@@ -1,8 +1,123 @@
 //! The demo county comes out with the figures that it is made from, on both stores.
 
+use biaotu::{
+    app::roads::Survey,
+    roads::{
+        Roads, Snap, Ways,
+        region::{Ask, Region},
+    },
+};
 use serde_json::{Value as Json, json};
 
 use crate::support::stores::{both, serve};
+
+#[allow(dead_code)]
+#[path = "../data/demo/generate.rs"]
+mod generate;
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data/demo").join(name)).unwrap()
+}
+
+fn features(name: &str) -> Vec<Json> {
+    serde_json::from_str::<Json>(&file(name)).unwrap()["features"].as_array().unwrap().clone()
+}
+
+#[test]
+fn the_files_are_what_the_generator_writes() {
+    for (name, text) in generate::files() {
+        assert!(file(&name) == text, "{name}: run `cargo run --example demo-county`");
+    }
+}
+
+/// Layers that somebody is sent to, and what else lies in the county.
+const SENT_TO: [&str; 6] = ["shelter", "supply_depot", "response_team", "facility", "contact", "incident"];
+const LYING: [&str; 4] = ["population", "hazard_source", "weather_observation", "confined_space"];
+
+#[test]
+fn the_roads_are_one_network_that_reaches_every_place() {
+    let region = Region::read(&Survey::Lines.pack(file("road.geojson").into_bytes()).unwrap().0).unwrap();
+    let places = |layers: &[&str]| -> Vec<Ask> {
+        let features = layers.iter().flat_map(|layer| features(&format!("{layer}.geojson")));
+        let at = |feature: Json| feature["geometry"]["coordinates"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+        features.map(|feature| -> Vec<f64> { at(feature) }).map(|at| Ask::new(at[0], at[1])).collect()
+    };
+    let (sent_to, lying) = (places(&SENT_TO), places(&LYING));
+    let roads = Roads::new(std::sync::Arc::new(region), 0);
+    for name in ["car", "foot"] {
+        let n = roads.region.modes.iter().position(|mode| mode.profile.name == name).unwrap();
+        let mode = &roads.region.modes[n];
+        for (asks, limit) in [(&sent_to, 300.0), (&lying, 1_000.0)] {
+            for (snap, ask) in roads.region.snap(mode, asks, true).iter().zip(asks) {
+                assert!(snap.is_some_and(|snap| snap.distance_m < limit), "{name}: {ask:?} is far from a road");
+            }
+        }
+        let seat = roads.region.snap(mode, &sent_to[..1], true)[0].unwrap();
+        let mut arcs: Vec<Snap> = vec![];
+        for road in 0..roads.region.network.roads.len() as u32 {
+            let Ways { forward, backward } = mode.ways(road);
+            let way = |forward| Snap { road, at: 0.5, ways: Ways { forward, backward: !forward }, ..seat };
+            arcs.extend([(forward, true), (backward, false)].into_iter().filter(|(open, _)| *open).map(|(_, ahead)| way(ahead)));
+        }
+        assert!(arcs.len() > 1_500, "{name}: {}", arcs.len());
+        let conditions = roads.conditions(n);
+        for costs in [conditions.table(&[seat], &arcs), conditions.table(&arcs, &[seat])] {
+            let cut: Vec<_> = costs.iter().zip(&arcs).filter(|(cost, _)| cost.is_never()).map(|(_, arc)| arc.road).collect();
+            assert!(cut.is_empty(), "{name}: {cut:?}");
+        }
+    }
+}
+
+const HOSPITAL: &str = "113.949,28.615";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_town_is_driven_to_and_the_bridge_is_missed() {
+    let roads = features("road.geojson");
+    let bridge = roads.iter().find(|road| road["properties"]["name"] == "云溪大桥").unwrap();
+    let middle: Vec<f64> = (0..2)
+        .map(|axis| {
+            let line = bridge["geometry"]["coordinates"].as_array().unwrap();
+            line.iter().map(|at| at[axis].as_f64().unwrap()).sum::<f64>() / line.len() as f64
+        })
+        .collect();
+    for place in both().await {
+        let server = serve(&place, true).await;
+        let (_, areas) = server.get("/collections/hazard_area/items").await;
+        let flood = areas["features"].as_array().unwrap().iter().find(|area| area["properties"]["code"] == "YX-HA-01").unwrap();
+        let dry = format!("&lift={}", flood["id"].as_str().unwrap());
+        let route = |profile: &str, to: &str, lift: &str| {
+            let url = format!("{}/route/v1/{profile}/{HOSPITAL};{to}?overview=false{lift}", server.url);
+            let client = server.client.clone();
+            async move {
+                let answer: Json = client.get(&url).send().await.unwrap().json().await.unwrap();
+                assert_eq!(answer["code"], "Ok", "{url}: {answer}");
+                answer["routes"][0]["distance"].as_f64().unwrap()
+            }
+        };
+        for (town, at) in generate::TOWNS {
+            let metres = route("driving", &format!("{},{}", at.0, at.1), "").await;
+            assert!((300.0..40_000.0).contains(&metres), "{town}: {metres}");
+        }
+        let over = "113.90,28.48";
+        let (free, heavy) = (route("driving", over, "").await, route("truck", over, "").await);
+        assert!((heavy - free).abs() < 1.0, "the great bridge bears lorries");
+        let (lon, lat, r) = (middle[0], middle[1], 0.0003);
+        let ring = [[lon - r, lat - r], [lon + r, lat - r], [lon + r, lat + r], [lon - r, lat + r], [lon - r, lat - r]];
+        let closure = json!({ "type": "Feature", "geometry": { "type": "Polygon", "coordinates": [ring] },
+            "properties": { "name": "云溪大桥封闭", "kind": "closed" } });
+        let (status, made) = server.send("POST", "/collections/closure/items", &[], closure.to_string()).await;
+        assert_eq!(status, 201, "{made}");
+        // The flood has the next two bridges; without it there is the old one, which bears no lorries.
+        let (flooded, round) = (route("driving", over, "").await, route("driving", over, &dry).await);
+        assert!(round > free + 3_000.0 && flooded > round + 10_000.0, "{flooded}, {round} after {free}");
+        let heavy = route("truck", over, &dry).await;
+        assert!(heavy > round + 10_000.0, "{heavy} beside {round}");
+        let path = format!("/collections/closure/items/{}", made["id"].as_str().unwrap());
+        let (status, gone) = server.send("DELETE", &path, &[], "").await;
+        assert!(status < 300, "{status}: {gone}");
+        assert_eq!(route("driving", over, "").await, free);
+    }
+}
 
 fn sum_of(groups: &Json, key: &str, value: &str) -> Json {
     groups.as_array().unwrap().iter().find(|group| group["by"][key] == value).unwrap_or_else(|| panic!("{key} {value}"))["count"].clone()

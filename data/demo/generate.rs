@@ -5,7 +5,9 @@
 
 use std::{f64::consts::TAU, fmt::Write, fs, path::Path};
 
-type P = (f64, f64);
+mod roads;
+
+pub type P = (f64, f64);
 
 /// splitmix64 (Steele, Lea, Flood 2014).
 struct Random(u64);
@@ -34,7 +36,7 @@ impl Random {
 }
 
 const CENTER: P = (113.95, 28.62);
-const TOWNS: [(&str, P); 8] = [
+pub const TOWNS: [(&str, P); 8] = [
     ("云溪镇", (113.95, 28.62)),
     ("石桥镇", (113.83, 28.70)),
     ("枫林镇", (114.07, 28.73)),
@@ -57,6 +59,8 @@ const GIVEN: [&str; 16] =
 struct Layer {
     name: &'static str,
     features: Vec<String>,
+    /// Its points with their names.
+    sites: Vec<(P, String)>,
 }
 
 /// A property's JSON.
@@ -66,7 +70,7 @@ fn s(text: &str) -> String {
 
 impl Layer {
     fn new(name: &'static str) -> Layer {
-        Layer { name, features: vec![] }
+        Layer { name, features: vec![], sites: vec![] }
     }
     fn add(&mut self, geometry: String, code: String, name: &str, area: &str, properties: &[(&str, String)]) {
         let mut out = format!(
@@ -82,10 +86,10 @@ impl Layer {
     }
     fn point(&mut self, at: P, code: String, name: &str, area: &str, properties: &[(&str, String)]) {
         self.add(point(at), code, name, area, properties);
+        self.sites.push((at, name.to_owned()));
     }
-    fn write(&self, folder: &Path) {
-        let text = format!("{{\"type\":\"FeatureCollection\",\"fictional\":true,\"features\":[\n{}\n]}}\n", self.features.join(",\n"));
-        fs::write(folder.join(format!("{}.geojson", self.name)), text).expect("data/demo can be written");
+    fn text(&self) -> String {
+        format!("{{\"type\":\"FeatureCollection\",\"fictional\":true,\"features\":[\n{}\n]}}\n", self.features.join(",\n"))
     }
 }
 
@@ -138,6 +142,13 @@ fn river() -> Vec<P> {
 
 fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/demo");
+    for (name, text) in files() {
+        fs::write(folder.join(name), text).expect("data/demo can be written");
+    }
+}
+
+/// All files of the county: their names and what is in them.
+pub fn files() -> Vec<(String, String)> {
     let mut random = Random(20_241_124);
     let person = |random: &mut Random| format!("{}{}", random.pick(&SURNAMES), random.pick(&GIVEN));
     // 000 begins no telephone number in China.
@@ -550,7 +561,7 @@ fn main() {
         ));
     };
     ground(ring(&county), "boundary", "云溪县(虚构)");
-    ground(line(&river), "river", "云溪河");
+    let mut rivers = vec![("云溪河", river.clone())];
     for (name, from, to) in [
         ("石桥溪", (113.83, 28.72), river[14]),
         ("大源溪", (113.945, 28.79), river[24]),
@@ -563,27 +574,55 @@ fn main() {
                 from.1 + (to.1 - from.1) * t + 0.004 * (t * 17.0).sin() * (1.0 - t),
             )
         };
-        ground(line(&(0..=16).map(|i| bend(f64::from(i) / 16.0)).collect::<Vec<_>>()), "river", name);
+        rivers.push((name, (0..=16).map(|i| bend(f64::from(i) / 16.0)).collect()));
+    }
+    for (name, course) in &rivers {
+        ground(line(course), "river", name);
     }
     let lake: Vec<P> = (0..24)
         .map(|i| TAU * f64::from(i) / 24.0)
         .map(|a| (113.905 + (0.013 + 0.003 * (3.0 * a).sin()) * a.cos(), 28.735 + (0.008 + 0.002 * (2.0 * a).cos()) * a.sin()))
         .collect();
     ground(ring(&lake), "lake", "大源水库");
-    for (town, at) in &TOWNS[1..] {
-        let bow = |t: f64| {
-            (
-                CENTER.0 + (at.0 - CENTER.0) * t + 0.012 * (t * std::f64::consts::PI).sin() * (at.1 - CENTER.1) * 8.0,
-                CENTER.1 + (at.1 - CENTER.1) * t - 0.006 * (t * std::f64::consts::PI).sin() * (at.0 - CENTER.0) * 8.0,
-            )
-        };
-        ground(line(&(0..=12).map(|i| bow(f64::from(i) / 12.0)).collect::<Vec<_>>()), "road", &format!("云溪至{town}公路"));
-    }
     for (town, at) in &TOWNS {
         ground(point(*at), "place", town);
     }
 
-    for layer in [
+    // The roads: to the villages first, then to each hamlet and whatever else may be gone to.
+    let mut roads = roads::Roads::new(roads::Ground { rivers: &rivers, lake: &lake }, Random(20_260_512));
+    roads.plan(&TOWNS);
+    let paved = || vec![("surface", s("concrete"))];
+    for (at, name, _) in &villages {
+        roads.lead_to(*at, 30.0, &format!("{name}公路"), "unclassified", paved());
+    }
+    for (n, (at, name, _)) in villages.iter().enumerate().skip(5) {
+        let (next, other, _) = &villages[if n % 5 == 4 { n - 3 } else { n + 1 }];
+        if n % 5 > 0 && n % 3 > 0 {
+            let stem = |name: &str| name.trim_end_matches('村').to_owned();
+            roads.link(*at, *next, &format!("{}{}公路", stem(name), stem(other)), &format!("Y{n:03}"));
+        }
+    }
+    for (at, name) in &population.sites {
+        roads.lead_to(*at, 110.0, &format!("{name}路"), "unclassified", paved());
+    }
+    for (layer, beyond) in [
+        (&shelters, 90.0),
+        (&depots, 90.0),
+        (&teams, 150.0),
+        (&facilities, 150.0),
+        (&hazards, 150.0),
+        (&weather, 150.0),
+        (&confined, 800.0),
+    ] {
+        for (at, _) in &layer.sites {
+            roads.lead_to(*at, beyond, "", "service", paved());
+        }
+    }
+    for (n, (at, _)) in population.sites.iter().enumerate().skip(70) {
+        roads.wild(*at, n);
+    }
+
+    let layers = [
         &grid,
         &population,
         &teams,
@@ -597,8 +636,9 @@ fn main() {
         &areas,
         &incidents,
         &terrain,
-    ] {
-        layer.write(&folder);
-    }
-    fs::write(folder.join("stock.csv"), stock).expect("data/demo can be written");
+    ];
+    let mut files: Vec<(String, String)> = layers.iter().map(|layer| (format!("{}.geojson", layer.name), layer.text())).collect();
+    files.push(("road.geojson".into(), roads.finish()));
+    files.push(("stock.csv".into(), stock));
+    files
 }

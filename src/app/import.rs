@@ -1,11 +1,12 @@
 //! Imports: a file becomes rows, rows become a plan, a plan becomes one transaction.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::{Value as Json, json};
+use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
-use super::{App, resolve_refs};
+use super::{App, resolve_refs, roads::Survey};
 use crate::{
     error::{Code, Error, Result},
     exchange::{Action, Crs, Lookup, Options, Plan, Read, Row, csv, geojson, grid, import, osm},
@@ -15,6 +16,9 @@ use crate::{
 
 /// What can be read, as names of files end.
 pub const FORMATS: &str = "csv, geojson, tif, asc, osm.pbf, osm";
+
+/// How long a start waits for the demo county's roads to be in use.
+const ROADS_WAIT: Duration = Duration::from_secs(20);
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,20 +93,36 @@ impl App {
         Ok(json!({ "committed": commit, "seq": seq, "layers": layers }))
     }
 
-    /// Fills an empty store with the fictional demo county; one that has anything in it is left as it is.
+    /// Fills an empty store with the fictional demo county, and builds that county's roads where the store has none; one that has
+    /// anything else in it is left as it is.
     ///
     /// # Errors
     /// A file of the demo that doesn't import, which is a fault of ours.
     pub async fn fill_demo(&self) -> Result<()> {
-        if self.live.world().layers().any(|index| !index.by_id.is_empty()) {
-            return Ok(());
+        let mut viewer = Viewer::local_admin();
+        viewer.name = arcstr::literal!("demo");
+        if self.live.world().layers().all(|index| index.by_id.is_empty()) {
+            self.fill_layers(&viewer).await?;
+            tracing::info!("filled with the fictional demo county / 已写入虚构演示县");
         }
+        if self.is_demo() && self.live.roads().is_none() {
+            let file = demo_file("demo/road.geojson").ok_or_else(|| Error::internal("the demo county's roads are not built in"))?;
+            let mut news = self.live.subscribe();
+            self.build_roads(Survey::Lines, file, &viewer).await?;
+            // Whoever is served after this is served with roads.
+            let used = async { while self.live.roads().is_none() && !matches!(news.recv().await, Err(RecvError::Closed)) {} };
+            if tokio::time::timeout(ROADS_WAIT, used).await.is_err() {
+                tracing::warn!("the demo county's roads aren't in use yet");
+            }
+        }
+        Ok(())
+    }
+
+    async fn fill_layers(&self, viewer: &Viewer) -> Result<()> {
         // Depots before their stock.
         let mut files: Vec<String> =
             crate::config::Data::iter().filter(|path| path.starts_with("demo/")).map(|path| path.to_string()).collect();
         files.sort_by_key(|path| (path.ends_with(".csv"), path.clone()));
-        let mut viewer = Viewer::local_admin();
-        viewer.name = arcstr::literal!("demo");
         for path in files {
             let Some((layer, _)) = path.trim_start_matches("demo/").split_once('.') else { continue };
             let (Ok(_), Some(file)) = (self.catalog.layer(layer), crate::config::Data::get(&path)) else { continue };
@@ -115,24 +135,31 @@ impl App {
                 partial: false,
                 revive: true,
             };
-            let report = self.import(&request, &file.data, &viewer).await?;
+            let report = self.import(&request, &file.data, viewer).await?;
             if report["committed"] != true {
                 return Err(Error::internal(format!("{path}: {report}")));
             }
         }
-        tracing::info!("filled with the fictional demo county / 已写入虚构演示县");
         Ok(())
     }
 
-    /// The demo county's rivers and roads, if that county is what the store holds.
-    pub fn demo_ground(&self) -> Option<Vec<u8>> {
+    /// Whether the demo county is what the store holds.
+    fn is_demo(&self) -> bool {
         let world = self.live.world();
         let demo = Value::Text("demo".into());
         let mut cells = self.catalog.with_role(LayerRole::Grid).flat_map(|(n, _)| world.layer(n).by_id.values());
-        cells
-            .any(|cell| cell.feature.values[system::SOURCE] == demo)
-            .then(|| crate::config::Data::get("demo/terrain.geojson"))?
-            .map(|file| file.data.into_owned())
+        cells.any(|cell| cell.feature.values[system::SOURCE] == demo)
+    }
+
+    /// The demo county's rivers, names and roads, if that county is what the store holds.
+    pub fn demo_ground(&self) -> Option<Vec<u8>> {
+        let read = |path: &str| serde_json::from_slice::<Json>(&demo_file(path)?).ok();
+        if !self.is_demo() {
+            return None;
+        }
+        let (mut ground, mut roads) = (read("demo/terrain.geojson")?, read("demo/road.geojson")?);
+        ground["features"].as_array_mut()?.append(roads["features"].as_array_mut()?);
+        serde_json::to_vec(&ground).ok()
     }
 
     /// What a file says of each layer.
@@ -214,6 +241,10 @@ impl App {
         };
         import::plan(n, layer, read, &WorldLookup { world, n, keys, deleted, viewer }, options)
     }
+}
+
+fn demo_file(path: &str) -> Option<Vec<u8>> {
+    crate::config::Data::get(path).map(|file| file.data.into_owned())
 }
 
 /// The present state, as the planner asks for it.

@@ -32,6 +32,20 @@ impl Survey {
             _ => Err(Error::new(Code::InvalidFile, "file", name, ".osm.pbf, .osm, .geojson")),
         }
     }
+
+    /// Builds the road network of a file: packed as stores keep it, and what was read. Takes seconds to minutes.
+    ///
+    /// # Errors
+    /// [`Code::InvalidFile`] with what is wrong.
+    pub fn pack(self, bytes: Vec<u8>) -> Result<(Vec<u8>, Report)> {
+        let profiles = Profile::built_in()?;
+        let built = match self {
+            Survey::Osm(coding) => from_osm(&profiles, coding, &bytes)?,
+            Survey::Lines => from_lines(&profiles, lines(&bytes)?)?,
+        };
+        let orders = region::orders(&built);
+        Ok((region::pack(&built, &orders)?, built.report))
+    }
 }
 
 impl App {
@@ -41,16 +55,7 @@ impl App {
     /// # Errors
     /// [`Code::InvalidFile`] with what is wrong.
     pub async fn build_roads(&self, survey: Survey, bytes: Vec<u8>, viewer: &Viewer) -> Result<(Report, u64)> {
-        let work = move || {
-            let profiles = Profile::built_in()?;
-            let built = match survey {
-                Survey::Osm(coding) => from_osm(&profiles, coding, &bytes)?,
-                Survey::Lines => from_lines(&profiles, lines(&bytes)?)?,
-            };
-            let orders = region::orders(&built);
-            Ok::<_, Error>((region::pack(&built, &orders)?, built.report))
-        };
-        let (packed, report) = tokio::task::spawn_blocking(work).await.map_err(Error::internal)??;
+        let (packed, report) = tokio::task::spawn_blocking(move || survey.pack(bytes)).await.map_err(Error::internal)??;
         let seq = self.store.put_roads(&packed, &viewer.name).await?;
         Ok((report, seq))
     }
