@@ -21,24 +21,28 @@ def ask(server, path):
         return json.load(error)
 
 
-def places(extract):
-    """Where the nodes of its highways are."""
+def segments(extract):
+    """Straight pieces of its highways."""
     import osmium
 
     found = []
     for way in osmium.FileProcessor(extract, osmium.osm.NODE | osmium.osm.WAY).with_locations():
         if way.is_way() and "highway" in way.tags:
-            found += [(node.lon, node.lat) for node in way.nodes if node.location.valid()]
+            nodes = [(node.lon, node.lat) for node in way.nodes if node.location.valid()]
+            found += zip(nodes, nodes[1:])
     return sorted(set(found))
 
 
 def draw(extract, work, count):
     """Seeded pairs of places on roads that OSRM's car drives, and the paths that are asked about them."""
-    known, chance = places(extract), random.Random(1)
+    known, chance = segments(extract), random.Random(1)
 
     def place():
+        # Never a junction itself: which of its roads is meant there, nobody knows.
         while True:
-            lon, lat = chance.choice(known)
+            (x, y), (u, v) = chance.choice(known)
+            share = chance.uniform(0.1, 0.9)
+            lon, lat = x + share * (u - x), y + share * (v - y)
             near = ask(OSRM, f"/nearest/v1/driving/{lon},{lat}")["waypoints"][0]
             if near["distance"] < 100:
                 return "{:.6f},{:.6f}".format(*near["location"])
@@ -51,6 +55,9 @@ def draw(extract, work, count):
             file.writelines(f"{line}\n" for line in lines)
 
     write("pairs", [";".join(pair) for pair in pairs])
+    # What is timed has an answer of both.
+    found = lambda pair: all(ask(server, f"/route/v1/driving/{';'.join(pair)}?overview=false")["code"] == "Ok" for server in (OURS, OSRM))
+    pairs = [pair for pair in pairs if found(pair)]
     write("route", [f"/route/v1/driving/{a};{b}?overview=full&geometries=polyline" for a, b in pairs])
     write("steps", [f"/route/v1/driving/{a};{b}?overview=full&geometries=polyline&steps=true" for a, b in pairs])
     write("table", [f"/table/v1/driving/{';'.join([a] + targets)}?sources=0" for a, _ in pairs])

@@ -29,7 +29,7 @@ async function sentences() {
 async function leaflet() {
   const { JSDOM } = require('jsdom');
   const { window } = new JSDOM('<div id="map"></div>', { pretendToBeVisual: true, url: server });
-  Object.assign(globalThis, { window, document: window.document, XMLHttpRequest: window.XMLHttpRequest });
+  Object.assign(globalThis, { window, document: window.document, location: window.location, XMLHttpRequest: window.XMLHttpRequest });
   Object.defineProperty(globalThis, 'navigator', { value: window.navigator, configurable: true });
   const L = require('leaflet');
   globalThis.L = window.L = L;

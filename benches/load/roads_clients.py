@@ -26,7 +26,8 @@ while len(pairs) < 200:
         assert refused < 2000, "hardly any trip in this box"
         continue
     assert len(trip.geometry) >= 2 and trip.duration >= 0 and trip.distance >= 0, trip
-    pairs.append(pair)
+    # On its roads from here on.
+    pairs.append([trip.geometry[0], trip.geometry[-1]])
 for geometries in "polyline", "polyline6":
     encoded = client.directions(pairs[0], "driving", geometries=geometries, overview="full")
     plain = client.directions(pairs[0], "driving", geometries="geojson", overview="full")

@@ -521,6 +521,9 @@ fn answer_route(app: &App, profile: &str, places: Vec<(f64, f64)>, closures: Opt
         )
         .into());
     }
+    // A trip needn't get away from where it ends, nor come to where it begins.
+    let last = asked.asks.len() - 1;
+    asked.asks.iter_mut().enumerate().for_each(|(n, ask)| (ask.leaves, ask.enters) = (n < last, n > 0));
     let snaps = asked.snaps()?;
     let (roads, is_what_if) = (asked.roads.clone(), asked.is_what_if());
     let work = || {
@@ -632,6 +635,9 @@ fn answer_table(app: &App, profile: &str, places: Vec<(f64, f64)>, closures: Opt
     }
     let (is_what_if, large) = (asked.is_what_if(), from.len() * to.len() > 2_000);
     let pending = asked.roads.is_pending();
+    asked.asks.iter_mut().for_each(|ask| (ask.leaves, ask.enters) = (false, false));
+    from.iter().for_each(|n| asked.asks[*n].leaves = true);
+    to.iter().for_each(|n| asked.asks[*n].enters = true);
     let work = || {
         let snaps = asked.snaps()?;
         if pending && from.len() > ROWS_BY_DIJKSTRA {

@@ -9,6 +9,7 @@ use super::{
     expand::{Star, Terms, headings},
     network::{Class, span_m},
     profile::{Hindrance, Passage},
+    region,
     restrictions::{self, Counts, Ground},
     survey::{Line, Survey, SurveyWay},
     tags::{Oneway, directed, values},
@@ -120,17 +121,19 @@ pub fn from_survey(profiles: &[Profile], survey: &Survey) -> Result<Built> {
             drivable: &|arc| !cost[arc.index()].is_never(),
         };
         let (forbidden, restrictions) = restrictions::forbidden(profile, &survey.relations, &ground);
-        let turns = Terms {
-            profile,
-            network: &network,
-            star: &star,
-            headings: &headings,
-            cost: &cost,
-            destination: &arcs().map(|arc| passage(arc).destination[arc.index() & 1]).collect::<Vec<_>>(),
-            hindrances: &junctions.iter().map(|id| profile.node(survey.node_tags.get(id).unwrap_or(&none))).collect::<Vec<_>>(),
-            forbidden: &forbidden,
+        let hindrances: Vec<Hindrance> = junctions.iter().map(|id| profile.node(survey.node_tags.get(id).unwrap_or(&none))).collect();
+        let expand = |cost: &[Cost], destination: &[bool]| {
+            let (network, star, headings) = (&network, &star, &headings);
+            Terms { profile, network, star, headings, cost, destination, hindrances: &hindrances, forbidden: &forbidden }.expand()
+        };
+        let mut destination: Vec<bool> = arcs().map(|arc| passage(arc).destination[arc.index() & 1]).collect();
+        if destination.contains(&true) {
+            // A yard behind a private drive is open by its own tags; but who comes or leaves by that drive doesn't drive through it.
+            let open: Vec<Cost> = cost.iter().zip(&destination).map(|(cost, few)| if *few { Cost::NEVER } else { *cost }).collect();
+            let mainland = region::mainland(network.arcs(), &expand(&open, &destination));
+            destination.iter_mut().zip(mainland).for_each(|(few, main)| *few |= !main);
         }
-        .expand();
+        let turns = expand(&cost, &destination);
         let arcs = cost.iter().filter(|cost| !cost.is_never()).count();
         let report = ProfileReport { profile: profile.name.clone(), arcs, nodes: turns.nodes(), turns: turns.head.len(), restrictions };
         (ProfileGraph { profile: profile.clone(), cost, turns }, report)

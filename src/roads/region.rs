@@ -37,9 +37,10 @@ pub struct Mode {
     /// By arc: where its nodes begin in `nodes`; one more at the end. A trip begins at its first, which has no past, and may end at any.
     first: Vec<u32>,
     nodes: Vec<u32>,
-    /// By arc: which strongly connected part of the roads it belongs to, and how large that is.
+    /// By arc: which strongly connected part of the roads it belongs to.
     part: Vec<u32>,
-    sizes: Vec<u32>,
+    /// By arc: whether one gets from there to the mainland, and from the mainland there.
+    reach: Vec<(bool, bool)>,
     searches: Pool<Search>,
     dijkstras: Pool<Dijkstra>,
 }
@@ -139,8 +140,11 @@ impl Mode {
         let part = (0..network.arcs()).map(|arc| {
             nodes.get(first[arc] as usize).filter(|_| first[arc] < first[arc + 1]).map_or(NOWHERE, |node| part_of_node[*node as usize])
         });
+        let part = part.collect();
+        let reach = reach_of_arcs(&turns, (&first, &nodes), &part_of_node, &sizes);
         Ok(Mode {
-            part: part.collect(),
+            part,
+            reach,
             profile,
             fastest: cost.iter().filter(|cost| !cost.is_never()).map(|cost| cost.metres() / f64::from(cost.ms())).fold(0.0, f64::max),
             free: Shared::new(cost),
@@ -150,7 +154,6 @@ impl Mode {
             metric: Shared::new(metric),
             first,
             nodes,
-            sizes,
             searches: Pool(Mutex::default()),
             dijkstras: Pool(Mutex::default()),
         })
@@ -176,16 +179,18 @@ impl Mode {
         let drivable = |backward| !self.nodes(Arc::new(road as usize, backward)).is_empty();
         Ways { forward: drivable(false), backward: drivable(true) }
     }
-    /// The strongly connected part that an arc belongs to, and whether it is an island.
-    fn part(&self, arc: Arc) -> Option<(u32, bool)> {
-        let part = self.part[arc.index()];
-        let largest = self.sizes.iter().copied().max().unwrap_or(0);
-        (part != NOWHERE).then(|| (part, self.sizes[part as usize] < ISLAND.min(largest)))
-    }
-    /// Ways of a road that aren't on an island.
+    /// Ways of a road that aren't on an island: one gets away from there, and there.
     pub fn mainland(&self, road: u32) -> Ways {
-        let main = |backward| self.part(Arc::new(road as usize, backward)).is_some_and(|(_, island)| !island);
-        Ways { forward: main(false), backward: main(true) }
+        self.of_use(road, true, true)
+    }
+    /// Ways of a road that one gets away from, or to, as far as either is asked.
+    fn of_use(&self, road: u32, must_leave: bool, must_enter: bool) -> Ways {
+        let useful = |backward| {
+            let arc = Arc::new(road as usize, backward);
+            let (leaves, enters) = self.reach[arc.index()];
+            !self.nodes(arc).is_empty() && (leaves || !must_leave) && (enters || !must_enter)
+        };
+        Ways { forward: useful(false), backward: useful(true) }
     }
     /// The parts that a snapped place can be driven in.
     pub fn parts(&self, snap: &Snap) -> impl Iterator<Item = u32> + '_ {
@@ -193,7 +198,8 @@ impl Mode {
         [(snap.ways.forward, false), (snap.ways.backward, true)]
             .into_iter()
             .filter(|(open, _)| *open)
-            .filter_map(move |(_, backward)| Some(self.part(Arc::new(road, backward))?.0))
+            .map(move |(_, backward)| self.part[Arc::new(road, backward).index()])
+            .filter(|part| *part != NOWHERE)
     }
 }
 
@@ -264,6 +270,42 @@ fn strong_parts(turns: &TurnGraph) -> (Vec<u32>, Vec<u32>) {
     (part, sizes)
 }
 
+/// Whether a part is too small to be part of the mainland.
+fn is_island(size: u32, largest: u32) -> bool {
+    size < ISLAND.min(largest)
+}
+
+/// By arc: whether one gets from there to the mainland, and from the mainland there.
+fn reach_of_arcs(turns: &TurnGraph, (first, nodes): (&[u32], &[u32]), part_of_node: &[u32], sizes: &[u32]) -> Vec<(bool, bool)> {
+    let largest = sizes.iter().copied().max().unwrap_or(0);
+    let mut of_part: Vec<(bool, bool)> = sizes.iter().map(|size| !is_island(*size, largest)).map(|main| (main, main)).collect();
+    let part = |node: u32| part_of_node[node as usize];
+    let heads = |node: u32| turns.edges(node).map(move |edge| (part(node), part(turns.head[edge])));
+    let mut between: Vec<(u32, u32)> = (0..turns.nodes() as u32).flat_map(heads).filter(|(from, to)| from != to).collect();
+    // Parts are numbered so that turns lead to lower ones.
+    between.sort_unstable();
+    for (from, to) in &between {
+        of_part[*from as usize].0 |= of_part[*to as usize].0;
+    }
+    for (from, to) in between.iter().rev() {
+        of_part[*to as usize].1 |= of_part[*from as usize].1;
+    }
+    // A trip begins at an arc's first node and may end at any. Where only few may go, nobody comes to the first from elsewhere.
+    let of_arc = |range: &[u32]| {
+        let mut reach = nodes[range[0] as usize..range[1] as usize].iter().map(|node| of_part[part(*node) as usize]);
+        let begin = reach.next().unwrap_or_default();
+        (begin.0, begin.1 || reach.any(|(_, enters)| enters))
+    };
+    first.windows(2).map(of_arc).collect()
+}
+
+/// By arc: whether one gets from there to the largest part of the roads, and back.
+pub(super) fn mainland(arcs: usize, turns: &TurnGraph) -> Vec<bool> {
+    let (first, nodes) = nodes_by_arc(arcs, turns);
+    let (part_of_node, sizes) = strong_parts(turns);
+    reach_of_arcs(turns, (&first, &nodes), &part_of_node, &sizes).into_iter().map(|(leaves, enters)| leaves && enters).collect()
+}
+
 /// The most that a place may be from the road that it is taken to, unless the request says otherwise: metres.
 pub const SNAP_LIMIT_M: f64 = 1_000.0;
 
@@ -277,21 +319,25 @@ pub struct Ask {
     pub bearing: Option<(f64, f64)>,
     /// Only from the side of the road that the place lies on.
     pub curb: bool,
+    /// Whether a trip goes on from there, and whether one comes there.
+    pub leaves: bool,
+    pub enters: bool,
 }
 
 impl Ask {
     pub fn new(lon: f64, lat: f64) -> Ask {
-        Ask { lon, lat, limit_m: SNAP_LIMIT_M, bearing: None, curb: false }
+        Ask { lon, lat, limit_m: SNAP_LIMIT_M, bearing: None, curb: false, leaves: true, enters: true }
     }
 }
 
 impl Region {
-    /// Snaps places to roads of one mode, nearest first: not to an island, unless all are on the same one or `any` asks for it.
+    /// Snaps places to roads of one mode, nearest first: not where one gets no further, as on an island, unless all are on the same one
+    /// or `any` asks for it.
     /// `None` where no road is within the limit.
     pub fn snap(&self, mode: &Mode, asks: &[Ask], any: bool) -> Vec<Option<Snap>> {
         let nearest: Vec<Option<Snap>> = asks.iter().map(|ask| self.candidates(mode, ask, 1, Mode::ways).pop()).collect();
-        let on_island = |snap: &Snap| !mode.mainland(snap.road).any();
-        if any || !nearest.iter().flatten().any(on_island) {
+        let is_stuck = |ask: &Ask, snap: &Snap| !mode.of_use(snap.road, ask.leaves, ask.enters).any();
+        if any || !asks.iter().zip(&nearest).any(|(ask, near)| near.is_some_and(|near| is_stuck(ask, &near))) {
             return nearest;
         }
         let parts = |snap: &Option<Snap>| snap.map(|snap| mode.parts(&snap).collect::<Vec<_>>()).unwrap_or_default();
@@ -303,7 +349,7 @@ impl Region {
             return nearest;
         }
         let main = asks.iter().zip(nearest).map(|(ask, near)| match near {
-            Some(near) if on_island(&near) => self.candidates(mode, ask, 1, Mode::mainland).pop().or(Some(near)),
+            Some(near) if is_stuck(ask, &near) => self.candidates(mode, ask, 1, Mode::mainland).pop().or(Some(near)),
             other => other,
         });
         main.collect()

@@ -345,6 +345,21 @@ fn nobody_drives_through_where_one_may_only_arrive() {
     assert_eq!(drawn.walk("emergency", &["ab", "bc", "cd", "de"]), Some(0));
 }
 
+#[test]
+fn who_leaves_a_yard_by_its_private_drive_drives_through_nothing() {
+    // A ring of streets, and a yard behind a private drive: from c into the yard at d.
+    let drawing = Drawing::new("a-b\n| |\nf-c-d-e").way("cd", &[("access", "private")]).way("de", &[("highway", "service")]);
+    let drawn = drawing.build();
+    check(&drawn.built);
+    let free = |walk: &[&str]| assert!(drawn.walk("car", walk).unwrap() < 300_000, "{walk:?}");
+    free(&["bc", "cd", "de"]);
+    free(&["ed", "dc", "cb"]);
+    // A way out behind it makes it a way through.
+    let through =
+        Drawing::new("a-b---g\n| |   |\nf-c-d-e").way("cd", &[("access", "private")]).way("de", &[("highway", "service")]).build();
+    assert!(through.walk("car", &["bc", "cd", "de"]).unwrap() >= 300_000);
+}
+
 /// A crossing of b, with one more at c.
 const CROSSING: &str = "
   n   m

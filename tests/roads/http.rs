@@ -211,3 +211,36 @@ async fn bad_questions_by_road_get_a_code_and_a_remedy() {
     let (status, _) = server.get(&format!("/route/v1/driving/{BANKS}")).await;
     assert_eq!(status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_stays_where_a_one_way_leads_out_of_it() {
+    let mut lines: Json = serde_json::from_slice(&roads()).unwrap();
+    let features = lines["features"].as_array_mut().unwrap();
+    features.push(json!({ "type": "Feature", "properties": { "class": "residential", "name": "出口路", "oneway": "yes" },
+        "geometry": { "type": "LineString", "coordinates": [[113.89, 28.61], [113.90, 28.61]] } }));
+    features.push(json!({ "type": "Feature", "properties": { "class": "service", "name": "厂区路", "access": "private" },
+        "geometry": { "type": "LineString", "coordinates": [[113.92, 28.61], [113.93, 28.61]] } }));
+    let [place, _] = both().await;
+    let server = serve(&place, false).await;
+    build(&server, lines.to_string().into_bytes()).await.unwrap();
+    let (exit, bank) = ("113.893,28.61", "113.92,28.605");
+    let off = async |from: &str, to: &str| {
+        let (status, answer) = server.get(&format!("/route/v1/driving/{from};{to}")).await;
+        assert_eq!(status, 200, "{answer}");
+        let (_, table) = server.get(&format!("/table/v1/driving/{from};{to}?sources=0&destinations=1")).await;
+        let apart = table["durations"][0][0].as_f64().unwrap() - answer["routes"][0]["duration"].as_f64().unwrap();
+        assert!(apart.abs() < 0.11, "{table} {answer}");
+        [0, 1].map(|n| answer["waypoints"][n]["distance"].as_f64().unwrap().round())
+    };
+    assert_eq!(off(exit, bank).await, [0.0, 0.0]);
+    // Nobody gets there: to the nearest place that one can come to instead.
+    let moved = off(bank, exit).await;
+    assert!(moved[0] == 0.0 && (600.0..700.0).contains(&moved[1]), "{moved:?}");
+    // Where one may only arrive is no island.
+    let works = "113.925,28.61";
+    assert_eq!([off(works, bank).await, off(bank, works).await], [[0.0; 2]; 2]);
+    let (_, near) = server.get(&format!("/nearest/v1/driving/{works}")).await;
+    assert_eq!(near["waypoints"][0]["name"], "厂区路", "{near}");
+    let (_, whole) = server.get(&format!("/table/v1/driving/{exit};{bank}")).await;
+    assert!(whole["durations"][0][1].is_number() && whole["durations"][1][0].is_number(), "{whole}");
+}
