@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Arc, Cost, Network, Profile, TurnGraph,
-    network::Class,
-    network::span_m,
+    network::{Class, bearing, span_m},
     profile::{Hindrance, UTurns},
     restrictions::{Automaton, State},
 };
@@ -39,17 +38,15 @@ pub fn headings(network: &Network) -> Vec<f32> {
     let heading = |arc: Arc| {
         let mut positions = network.positions(arc);
         let Some(start) = positions.next() else { return 0.0 };
-        let (mut far, mut driven, mut end) = (0.0, 0.0, start);
+        let (mut driven, mut end) = (0.0, start);
         for next in positions {
             driven += span_m(end, next);
             end = next;
-            far = driven;
-            if far >= LOOK {
+            if driven >= LOOK {
                 break;
             }
         }
-        let ((lon, lat), (to_lon, to_lat)) = (start.degrees(), end.degrees());
-        if far == 0.0 { 0.0 } else { ((to_lon - lon) * lat.to_radians().cos()).atan2(to_lat - lat).to_degrees() as f32 }
+        bearing(start, end) as f32
     };
     (0..network.arcs() as u32).map(|arc| heading(Arc(arc))).collect()
 }
@@ -117,7 +114,8 @@ impl Terms<'_> {
             let mut dead_end = true;
             if !hindrance.blocked {
                 for next in self.star.leaving(junction).iter().filter(|next| **next != back && open(next)) {
-                    dead_end = false;
+                    // Into somebody's yard isn't a way on.
+                    dead_end &= self.destination[next.index()] && !self.destination[arc.index()];
                     turn(*next);
                 }
             }

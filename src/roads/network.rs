@@ -166,12 +166,13 @@ impl Network {
     }
 }
 
-/// Metres between two positions so near that the earth between them is flat: 1e-6 of the length under 20 km, 1e-4 under 200 km.
-pub fn span_m(a: Point, b: Point) -> f64 {
-    let (lat, d_lat, mut d_lon) =
-        ((f64::from(a.lat) + f64::from(b.lat)) / 2e7, f64::from(b.lat) - f64::from(a.lat), (f64::from(b.lon) - f64::from(a.lon)).abs());
-    if d_lon > 180e7 {
-        d_lon = 360e7 - d_lon;
+/// Metres east and north from one position to another, so near that the earth between them is flat: 1e-6 of the length under 20 km,
+/// 1e-4 under 200 km; over the antimeridian too.
+pub fn offset(a: Point, b: Point) -> (f64, f64) {
+    let (lat, d_lat) = ((f64::from(a.lat) + f64::from(b.lat)) / 2e7, f64::from(b.lat) - f64::from(a.lat));
+    let mut d_lon = f64::from(b.lon) - f64::from(a.lon);
+    if d_lon.abs() > 180e7 {
+        d_lon -= 360e7 * d_lon.signum();
     }
     // Radii of curvature along the meridian and across it.
     let (sin, cos) = lat.to_radians().sin_cos();
@@ -179,5 +180,17 @@ pub fn span_m(a: Point, b: Point) -> f64 {
     let w2 = 1.0 - e2 * sin * sin;
     let across = sphere::A / w2.sqrt();
     let along = across * (1.0 - e2) / w2;
-    ((d_lat * 1e-7).to_radians() * along).hypot((d_lon * 1e-7).to_radians() * across * cos)
+    ((d_lon * 1e-7).to_radians() * across * cos, (d_lat * 1e-7).to_radians() * along)
+}
+
+/// Metres between two positions as near as [`offset`] takes them.
+pub fn span_m(a: Point, b: Point) -> f64 {
+    let (east, north) = offset(a, b);
+    east.hypot(north)
+}
+
+/// Direction from one position to another nearby, degrees clockwise from north, 0 to 360; 0 where they are one.
+pub fn bearing(a: Point, b: Point) -> f64 {
+    let (east, north) = offset(a, b);
+    east.atan2(north).to_degrees().rem_euclid(360.0)
 }

@@ -8,6 +8,7 @@ use super::{
     closures::Driver,
     dijkstra::Dijkstra,
     guidance::Junctions,
+    network::bearing,
     order::order,
     parallel::{share, workers},
     profile::Profile,
@@ -385,15 +386,4 @@ impl Region {
         }
         ways
     }
-}
-
-/// Direction from one position to another nearby, degrees clockwise from north, 0 to 360.
-pub fn bearing(a: Point, b: Point) -> f64 {
-    let lat = (f64::from(a.lat) + f64::from(b.lat)) / 2e7;
-    let mut d_lon = f64::from(b.lon) - f64::from(a.lon);
-    if d_lon.abs() > 180e7 {
-        d_lon -= 360e7 * d_lon.signum();
-    }
-    let (x, y) = (d_lon * lat.to_radians().cos(), f64::from(b.lat) - f64::from(a.lat));
-    x.atan2(y).to_degrees().rem_euclid(360.0)
 }

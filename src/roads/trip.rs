@@ -215,14 +215,3 @@ impl Track {
         }
     }
 }
-
-/// Metres east and north from one position to another nearby, over the antimeridian too.
-pub fn offset(a: Point, b: Point) -> (f64, f64) {
-    const METRES: f64 = 6_371_008.8 * std::f64::consts::PI / 180.0 / 1e7;
-    let mut east = i64::from(b.lon) - i64::from(a.lon);
-    if east.abs() > 1_800_000_000 {
-        east -= 3_600_000_000 * east.signum();
-    }
-    let mean = (f64::from(a.lat) + f64::from(b.lat)) / 2e7;
-    (east as f64 * METRES * mean.to_radians().cos(), (f64::from(b.lat) - f64::from(a.lat)) * METRES)
-}

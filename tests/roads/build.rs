@@ -178,7 +178,9 @@ fn access_by_profile() {
         ("highway=residential maxweight=7.5", "+--+"),
         ("highway=residential maxweight=20_t", "+-++"),
         ("highway=residential maxaxleload=8", "+--+"),
-        ("highway=residential maxlength=12", "+-++"),
+        ("highway=residential maxlength=11.5", "+-++"),
+        ("highway=residential maxlength=12", "++++"),
+        ("highway=residential hazmat=no", "+-++"),
         ("highway=residential width=2.2", "+--+"),
         ("highway=residential narrow=yes", "+--+"),
         ("railway=rail", "----"),
@@ -343,6 +345,15 @@ fn nobody_drives_through_where_one_may_only_arrive() {
     assert_eq!(ms(&["bc", "cd", "de"]), 0);
     assert_eq!(ms(&["ab", "bc", "cd", "de"]), 300_000);
     assert_eq!(drawn.walk("emergency", &["ab", "bc", "cd", "de"]), Some(0));
+}
+
+#[test]
+fn a_street_that_ends_at_a_private_drive_is_turned_round_in_before_it() {
+    let drawn = Drawing::new("a-b-c").way("bc", &[("highway", "service"), ("access", "private")]).build();
+    let turned = drawn.walk("car", &["ab", "ba"]).expect("it may turn round");
+    assert!(turned < 60_000, "{turned}");
+    // Where a street goes on, it isn't turned round in.
+    assert_eq!(Drawing::new("a-b-c").way("bc", &[("highway", "service")]).build().walk("car", &["ab", "ba"]), None);
 }
 
 #[test]

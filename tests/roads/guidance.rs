@@ -6,8 +6,8 @@ use biaotu::roads::{
     Arc, Cost, Network, Point, Road, Snap, TurnGraph, Way, Ways,
     guidance::{self, Junctions, Modifier},
     matching::{self, Fix},
-    network::Class,
     network::span_m,
+    network::{Class, offset},
     osrm::{self, Annotations, Detail, Geometries, Measures, Overview, Tracepoint},
     polyline::{self, Precision},
     trip::{Leg, Scene, Track},
@@ -22,8 +22,9 @@ const LON: f64 = 113.95;
 const LAT: f64 = 28.61;
 
 fn degrees((x, y): Place) -> [f64; 2] {
-    const METRES: f64 = 111_195.08;
-    [LON + f64::from(x) / METRES / LAT.to_radians().cos(), LAT + f64::from(y) / METRES]
+    // Metres of a degree here, eastward and northward.
+    let (east, north) = offset(Point::new(LON, LAT - 0.005), Point::new(LON + 0.01, LAT + 0.005));
+    [LON + f64::from(x) / (east * 100.0), LAT + f64::from(y) / (north * 100.0)]
 }
 
 fn point(place: Place) -> Point {

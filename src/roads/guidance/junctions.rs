@@ -1,6 +1,6 @@
 //! What meets at each junction, as one profile sees it: the roads leaving it in compass order.
 
-use super::super::{Arc, Network, Point, TurnGraph, trip::offset};
+use super::super::{Arc, Network, Point, TurnGraph, network::offset};
 
 /// A road seen from a junction that it ends at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
