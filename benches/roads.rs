@@ -19,21 +19,13 @@ use biaotu::{
     },
 };
 
+#[path = "support/random.rs"]
+mod random;
+use random::Random;
+
+// As in the server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// A small seeded generator: splitmix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) as f64 / 18_446_744_073_709_551_616.0
-    }
-}
 
 /// Towns of crooked streets with gaps and oneways, joined to their neighbours by a few roads each.
 fn region_of_towns(side: usize, streets: usize) -> Vec<Line> {
@@ -129,7 +121,7 @@ fn measure(name: &str, built: Built, took: Duration) {
         geometry,
     };
     let at = Instant::now();
-    let pending = free.with(vec![closure(0, geometry)], 1);
+    let pending = free.with(&[closure(0, geometry)], 1);
     let acknowledged = at.elapsed();
     let at = Instant::now();
     let closed = pending.settled();
@@ -145,7 +137,7 @@ fn measure(name: &str, built: Built, took: Duration) {
         let ring = [[x, y], [x + 8e-4, y], [x + 8e-4, y + 8e-4], [x, y + 8e-4], [x, y]];
         closure(n, Geometry::from_geojson(&serde_json::json!({ "type": "Polygon", "coordinates": [ring] })).expect("a square"))
     });
-    let thousand = free.with(small.collect(), 2).settled();
+    let thousand = free.with(&small.collect::<Vec<_>>(), 2).settled();
     for (n, mode) in free.region.modes.iter().enumerate() {
         let mut random = Random(n as u64 + 1);
         let mut snap = || loop {

@@ -13,27 +13,15 @@ use biaotu::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use uuid::Uuid;
 
+#[path = "support/random.rs"]
+mod random;
+use random::Random;
+
 // As in the server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const POINTS: usize = 1_000_000;
-
-/// A small seeded generator: splitmix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) as f64 / 18_446_744_073_709_551_616.0
-    }
-    fn normal(&mut self) -> f64 {
-        (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
-    }
-}
 
 /// Clusters as towns have them: the median place has some 900 neighbours within 10 km.
 fn places(random: &mut Random, n: usize) -> Vec<(f64, f64)> {

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -44,7 +44,11 @@ pub struct Live {
     world: ArcSwap<World>,
     /// Published before the world that has the same closures: who takes the world first never has older roads.
     roads: ArcSwapOption<Roads>,
-    /// Tells the settler that closures changed.
+    /// What blocks roads as of a `seq`, whether there are roads or not. Who publishes roads holds it, so that none loses a closure.
+    blocks: Mutex<(u64, Vec<Closure>)>,
+    /// Whether the store may have another road graph than the one in use.
+    roads_wanted: AtomicBool,
+    /// Wakes the keeper of the roads: closures changed, or another graph is wanted.
     unsettled: Notify,
     seq: watch::Sender<u64>,
     news: broadcast::Sender<News>,
@@ -58,17 +62,20 @@ impl Live {
     /// Loads everything from the store.
     pub async fn load(store: &dyn Store, catalog: Arc<Catalog>) -> Result<Arc<Live>> {
         let world = load(store, catalog).await?;
-        let region = load_region(store).await;
-        let roads = region.map(|region| Arc::new(roads_of(Roads::new(Arc::new(region), world.seq), &world, now()).settled()));
-        Ok(Arc::new(Live {
+        let live = Arc::new(Live {
             seq: watch::Sender::new(world.seq),
             world: ArcSwap::from_pointee(world),
-            roads: ArcSwapOption::new(roads),
+            roads: ArcSwapOption::empty(),
+            blocks: Mutex::default(),
+            roads_wanted: AtomicBool::new(true),
             unsettled: Notify::new(),
             news: broadcast::Sender::new(LAG),
             next_due: AtomicI64::new(0),
             fresh_at: AtomicI64::new(now()),
-        }))
+        });
+        live.close_roads(&live.world());
+        live.take_roads(store).await;
+        Ok(live)
     }
 
     /// The world as it is now; keep it as long as the answer takes.
@@ -106,10 +113,19 @@ impl Live {
 
     /// Brings the closures in force of a world into the roads; their hierarchies follow.
     fn close_roads(&self, world: &World) {
-        let Some(roads) = self.roads() else { return };
         let now = now();
-        let next = roads_of(Roads::clone(&roads), world, now);
         self.next_due.store(world.next_due(now), Ordering::Relaxed);
+        let in_force = world.road_blocks(now).filter_map(|(layer, stored)| Closure::of(layer, &stored.feature));
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        *blocks = (world.seq, in_force.collect());
+        if let Some(roads) = self.roads() {
+            self.publish_roads(&roads, &blocks);
+        }
+    }
+
+    /// Publishes roads with what blocks them; `blocks` is held by the caller.
+    fn publish_roads(&self, roads: &Roads, (seq, closures): &(u64, Vec<Closure>)) {
+        let next = roads.with(closures, *seq);
         let pending = next.is_pending();
         self.roads.store(Some(Arc::new(next)));
         if pending {
@@ -117,10 +133,20 @@ impl Live {
         }
     }
 
-    /// Brings the hierarchies up to the closures, for ever: one at a time, each time to the latest.
-    pub async fn settle(self: Arc<Self>) {
+    fn want_roads(&self) {
+        self.roads_wanted.store(true, Ordering::Relaxed);
+        self.unsettled.notify_one();
+    }
+
+    /// Keeps the roads, for ever: brings their hierarchies up to the closures, each time to the latest, and takes another graph into
+    /// use where the store has one. What it does takes a while, and holds up neither readers nor the follower.
+    pub async fn keep_roads(self: Arc<Self>, store: Arc<dyn Store>) {
         loop {
-            self.unsettled.notified().await;
+            // A store that couldn't be reached is asked again.
+            let _ = tokio::time::timeout(TICK, self.unsettled.notified()).await;
+            if self.roads_wanted.load(Ordering::Relaxed) {
+                self.take_roads(&*store).await;
+            }
             while let Some(roads) = self.roads().filter(|roads| roads.is_pending()) {
                 let settled = match tokio::task::spawn_blocking(move || roads.settled()).await {
                     Ok(settled) => settled,
@@ -131,23 +157,41 @@ impl Live {
                     }
                 };
                 // Closures may have changed meanwhile: the next round takes those from what is settled now.
-                self.roads.rcu(|current| current.as_ref().map(|current| Arc::new(current.adopt(&settled))));
+                let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(current) = self.roads() {
+                    self.publish_roads(&current.adopt(&settled), &blocks);
+                }
+                drop(blocks);
                 let _ = self.news.send(News::Roads(settled.seq));
             }
         }
     }
 
-    /// Takes another road graph into use, as of the store.
-    async fn replace_region(&self, store: &dyn Store) {
-        let Some(region) = load_region(store).await else { return };
-        let world = self.world_owned();
-        let made = tokio::task::spawn_blocking(move || roads_of(Roads::new(Arc::new(region), world.seq), &world, now()).settled()).await;
-        match made {
-            Ok(roads) => {
-                self.roads.store(Some(Arc::new(roads)));
-                let _ = self.news.send(News::Roads(self.world().seq));
+    /// Takes the store's road graph into use. One that can't be read is told of, and the one in use stays; while the store can't be
+    /// reached it stays wanted.
+    async fn take_roads(&self, store: &dyn Store) {
+        let started = std::time::Instant::now();
+        self.roads_wanted.store(false, Ordering::Relaxed);
+        let bytes = match store.roads().await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return,
+            Err(error) if error.code == Code::InvalidFile => return tracing::error!(%error, "the road graph can't be used"),
+            Err(error) => {
+                tracing::warn!(%error, "the road graph can't be fetched yet");
+                return self.roads_wanted.store(true, Ordering::Relaxed);
             }
-            Err(error) => tracing::error!(%error, "the new road graph can't be used; the old one stays"),
+        };
+        let (seq, closures) = self.blocks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let make = move || Ok::<_, Error>(Roads::new(Arc::new(Region::read(&bytes)?), seq).with(&closures, seq).settled());
+        match tokio::task::spawn_blocking(make).await.map_err(Error::internal).flatten() {
+            Ok(roads) => {
+                tracing::info!(roads = roads.region.network.roads.len(), seconds = started.elapsed().as_secs_f64(), "roads loaded");
+                let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+                self.publish_roads(&roads, &blocks);
+                drop(blocks);
+                let _ = self.news.send(News::Roads(roads.seq));
+            }
+            Err(error) => tracing::error!(%error, "the road graph can't be used"),
         }
     }
 
@@ -169,6 +213,8 @@ impl Live {
                     match load(&*store, self.world().catalog.clone()).await {
                         Ok(world) => {
                             self.close_roads(&world);
+                            // What the log would have told of is not known: the graph may be another, too.
+                            self.want_roads();
                             self.publish(world, News::Reset);
                         }
                         Err(error) => tracing::warn!(%error, "reload failed"),
@@ -207,11 +253,10 @@ impl Live {
             };
             let next = tokio::task::spawn_blocking(apply).await.map_err(Error::internal)?;
             metrics::counter!("biaotu_changes_applied_total").increment(changes.len() as u64);
-            let another_graph = changes.iter().any(|change| change.layer == ROADS);
-            self.publish(next, News::Changes(changes));
-            if another_graph {
-                self.replace_region(store).await;
+            if changes.iter().any(|change| change.layer == ROADS) {
+                self.want_roads();
             }
+            self.publish(next, News::Changes(changes));
         }
     }
 }
@@ -231,33 +276,6 @@ async fn load(store: &dyn Store, catalog: Arc<Catalog>) -> Result<World> {
     let world = tokio::task::spawn_blocking(move || World::build(catalog, features, seq, now())).await.map_err(Error::internal)?;
     tracing::info!(features = count, seq, seconds = started.elapsed().as_secs_f64(), "world loaded");
     Ok(world)
-}
-
-/// The road graph in use; one that can't be read is as none, and said so: places and registers go on without it.
-async fn load_region(store: &dyn Store) -> Option<Region> {
-    let started = std::time::Instant::now();
-    let read = async {
-        let Some(bytes) = store.roads().await? else { return Ok(None) };
-        tokio::task::spawn_blocking(move || Region::read(&bytes)).await.map_err(Error::internal)?.map(Some)
-    };
-    match read.await {
-        Ok(region) => {
-            if let Some(region) = &region {
-                tracing::info!(roads = region.network.roads.len(), seconds = started.elapsed().as_secs_f64(), "roads loaded");
-            }
-            region
-        }
-        Err(error) => {
-            tracing::error!(%error, "the road graph can't be read; build it anew by `biaotu roads build`");
-            None
-        }
-    }
-}
-
-/// Roads with the closures of a world that are in force at a moment.
-fn roads_of(roads: Roads, world: &World, now: i64) -> Roads {
-    let closures: Vec<Closure> = world.road_blocks(now).filter_map(|(layer, stored)| Closure::of(layer, &stored.feature)).collect();
-    roads.with(closures, world.seq)
 }
 
 /// Microseconds since 1970, UTC.

@@ -42,7 +42,10 @@ impl App {
     /// Loads the world from the store and begins to follow it.
     pub async fn start(catalog: Arc<Catalog>, store: Arc<dyn Store>, district: Option<Geometry>) -> Result<Arc<App>> {
         let live = Live::load(&*store, catalog.clone()).await?;
-        let tasks = [tokio::spawn(live.clone().follow(store.clone())).abort_handle(), tokio::spawn(live.clone().settle()).abort_handle()];
+        let tasks = [
+            tokio::spawn(live.clone().follow(store.clone())).abort_handle(),
+            tokio::spawn(live.clone().keep_roads(store.clone())).abort_handle(),
+        ];
         Ok(Arc::new(App { catalog, store, live, district, tasks }))
     }
 

@@ -50,11 +50,7 @@ impl<'a> Travel<'a> {
             return Err(Error::new(Code::NotFound, "roads", "", "a network, by biaotu roads build region.osm.pbf / 请先构建路网"));
         };
         let region = &roads.region;
-        let mode = region.mode(profile).and_then(|mode| region.modes.iter().position(|other| std::ptr::eq(mode, other)));
-        let mode = mode.ok_or_else(|| {
-            let known: Vec<&str> = region.modes.iter().map(|mode| mode.profile.name.as_str()).collect();
-            Error::new(Code::InvalidParameter, "profile", profile, known.join(", "))
-        })?;
+        let mode = region.mode(profile).ok_or_else(|| Error::new(Code::InvalidParameter, "profile", profile, region.profiles()))?;
         let mut conditions = roads.conditions(mode);
         if conditions.metric.is_none() {
             // Many are asked at once: a hierarchy for just these closures pays.
@@ -120,8 +116,9 @@ impl<'a> Travel<'a> {
                 most *= 4;
                 continue;
             }
-            let searched_m = (!all && !settled).then_some(last_m);
-            return self.found(world, timed, Cost::new(kth.map_or(u32::MAX >> 2, Cost::ms), 0), k, excluded, question, searched_m);
+            let mut found = self.found(world, timed, excluded, kth.map_or(u32::MAX, Cost::ms), k, question.include);
+            found.searched_m = (!all && !settled).then_some(last_m);
+            return found;
         }
     }
 
@@ -147,24 +144,16 @@ impl<'a> Travel<'a> {
         soon.iter().for_each(|one| sums.add(world.stock_of(&one.hit.stored.feature.id)));
         // Of what isn't reached in time, only what can't be reached at all is told.
         let unreachable = late.into_iter().filter(|one| one.cost.is_none());
-        let mut found = self.found(world, soon.into_iter().chain(unreachable).collect(), time, limit, found.excluded, question, None);
+        let timed = soon.into_iter().chain(unreachable).collect();
+        let mut found = self.found(world, timed, found.excluded, time.ms(), limit, question.include);
         (found.count, found.sums) = (count, sums);
         Ok(found)
     }
 
-    /// Parts what was found into what is named and what is left out for being unreachable or for its state.
-    #[allow(clippy::too_many_arguments)]
-    fn found<'w>(
-        &self,
-        world: &World,
-        timed: Vec<Timed<'w>>,
-        time: Cost,
-        limit: usize,
-        left: Excluded<'w>,
-        question: Question<'_>,
-        searched_m: Option<f64>,
-    ) -> TimedFound<'w> {
-        let asked_for = question.include & Exclusion::Unreachable.bit() != 0;
+    /// Parts what was found, the soonest first, into what is named and what is left out: for being unreachable or, where it would have
+    /// been there within `ms`, for its state.
+    fn found<'w>(&self, world: &World, timed: Vec<Timed<'w>>, left: Excluded<'w>, ms: u32, limit: usize, include: u8) -> TimedFound<'w> {
+        let asked_for = include & Exclusion::Unreachable.bit() != 0;
         let (mut named, unreachable): (Vec<_>, Vec<_>) = timed.into_iter().partition(|one| one.cost.is_some());
         named.truncate(limit);
         let farthest = if named.len() == limit { named.iter().map(|one| one.hit.distance_m).fold(0.0, f64::max) } else { f64::INFINITY };
@@ -183,12 +172,12 @@ impl<'a> Travel<'a> {
         }
         let hits = left.nearest.iter().map(|left| Hit { stored: left.stored, layer: left.layer, distance_m: left.distance_m });
         for (one, left) in self.times(world, hits.collect()).into_iter().zip(&left.nearest) {
-            if one.cost.is_some_and(|cost| cost.ms() <= time.ms()) {
+            if one.cost.is_some_and(|cost| cost.ms() <= ms) {
                 excluded.add(*left);
             }
         }
         excluded.trim();
-        TimedFound { count: named.len() as u64, named, sums: Sums::default(), excluded, searched_m }
+        TimedFound { count: named.len() as u64, named, sums: Sums::default(), excluded, searched_m: None }
     }
 
     /// Closures that the ways to some features avoid, or that cut them off: as positions in the list, with the seconds that are lost.
@@ -201,7 +190,7 @@ impl<'a> Travel<'a> {
             let Some(snap) = &one.snap else { continue };
             let (from, to) = if comes_here(world, &one.hit) { (snap, &self.origin) } else { (&self.origin, snap) };
             let trip = self.conditions.trip(from, to);
-            let extra = trip.leg.as_ref().zip(trip.free).map(|(leg, free)| leg.cost.seconds() - free.seconds());
+            let extra = trip.extra_s();
             for n in trip.avoided {
                 let known: &mut Option<f64> = met.entry(n).or_insert(extra);
                 // The worst that it does to any of them.

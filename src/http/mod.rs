@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub mod assets;
+pub mod by_time;
 pub mod edge;
 pub mod events;
 pub mod files;

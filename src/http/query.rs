@@ -10,16 +10,15 @@ use axum::{
 use serde_json::{Map, Value as Json, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::params::{Body, Params, parse_json, parse_position};
+use super::{
+    by_time::{MINUTES_MAX, PROFILE, answer_within_minutes, by_road, by_time, write_timed, write_timed_collection},
+    params::{Body, Params, parse_json, parse_position},
+};
 use crate::{
-    app::{
-        App,
-        travel::{Timed, TimedFound, Travel},
-    },
+    app::{App, travel::Travel},
     error::{Code, Error, Result},
     live::now,
     model::{Filter, Geometry, GeometryKind, LayerRole, Role, Viewer},
-    roads::Cost,
     world::{Excluded, Hit, Question, World, answer::write_metres, nearest::Place, stock::Sums, time_json, within::Reach},
 };
 
@@ -102,7 +101,7 @@ pub fn maybe_long<T>(long: bool, work: impl FnOnce() -> T) -> T {
 
 // ---- writing ----
 
-fn write_hit(out: &mut Vec<u8>, hit: &Hit<'_>, fragment: &[u8]) {
+pub fn write_hit(out: &mut Vec<u8>, hit: &Hit<'_>, fragment: &[u8]) {
     out.extend_from_slice(b"{\"distance_m\":");
     write_metres(hit.distance_m, out);
     out.push(b',');
@@ -125,7 +124,7 @@ fn write_hits(out: &mut Vec<u8>, hits: &[Hit<'_>], viewer: &Viewer) {
 }
 
 /// What every computed answer says about itself: `{seq, at, basis, …}`, and `more` members.
-fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str>, excluded: &Excluded<'_>, more: Map<String, Json>) {
+pub fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str>, excluded: &Excluded<'_>, more: Map<String, Json>) {
     // Writing to memory doesn't fail; hazard kinds are plain words of the definitions.
     let at = crate::model::Value::Time(now()).to_text();
     let _ = write!(out, "{{\"seq\":{},\"at\":\"{at}\",", world.seq);
@@ -150,57 +149,7 @@ fn write_answer(out: &mut Vec<u8>, app: &App, world: &World, hazard: Option<&str
     out.push(b'}');
 }
 
-fn write_timed(out: &mut Vec<u8>, timed: &[Timed<'_>], viewer: &Viewer) {
-    out.push(b'[');
-    for (i, one) in timed.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",{\"duration_s\":" } else { b"{\"duration_s\":" });
-        match one.cost {
-            Some(cost) => write_metres((cost.seconds() * 10.0).round() / 10.0, out),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b",\"road_m\":");
-        match one.cost {
-            Some(cost) => write_metres(cost.metres(), out),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b",\"snap_m\":");
-        match one.snap {
-            Some(snap) => write_metres((snap.distance_m * 10.0).round() / 10.0, out),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.push(b',');
-        let mut hit = Vec::new();
-        write_hit(&mut hit, &one.hit, one.hit.stored.fragment(viewer));
-        out.extend_from_slice(&hit[1..]);
-    }
-    out.push(b']');
-}
-
-/// What an answer by road says beside what every answer does.
-fn by_road(travel: &Travel<'_>, world: &World, timed: &[Timed<'_>]) -> Map<String, Json> {
-    let list = travel.conditions.closures.list();
-    let closure = |n: usize| {
-        let closure = &list[n].closure;
-        json!({ "id": closure.id, "layer": closure.layer, "name": closure.name, "kind": closure.kind })
-    };
-    let closures = travel.closures(world, timed).into_iter().map(|(n, extra)| {
-        let mut one = closure(n);
-        one["effect"] = (if extra.is_some() { "avoided" } else { "cuts_off" }).into();
-        one["extra_s"] = extra.map(|seconds| (seconds * 10.0).round() / 10.0).into();
-        one
-    });
-    let mut more = Map::new();
-    more.insert("closures".into(), closures.collect());
-    more.insert("basis".into(), "road".into());
-    more.insert("profile".into(), travel.conditions.mode.profile.name.as_str().into());
-    more.insert("roads_seq".into(), travel.roads.seq.into());
-    more.insert("closures_in_force".into(), list.len().into());
-    more.insert("inside".into(), travel.inside().into_iter().map(closure).collect());
-    more.insert("snap_m".into(), ((travel.snap_m() * 10.0).round() / 10.0).into());
-    more
-}
-
-fn json_bytes(out: Vec<u8>) -> Response {
+pub fn json_bytes(out: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/geo+json")], out).into_response()
 }
 
@@ -211,22 +160,6 @@ fn write_collection(hits: &[Hit<'_>], matched: u64, viewer: &Viewer) -> Vec<u8> 
     write_hits(&mut out, hits, viewer);
     let _ = write!(out, ",\"numberMatched\":{matched},\"numberReturned\":{},\"answer\":", hits.len());
     out
-}
-
-fn write_timed_collection(
-    app: &App,
-    world: &World,
-    viewer: &Viewer,
-    found: &TimedFound<'_>,
-    hazard: Option<&str>,
-    more: Map<String, Json>,
-) -> Response {
-    let mut out = b"{\"type\":\"FeatureCollection\",\"features\":".to_vec();
-    write_timed(&mut out, &found.named, viewer);
-    let _ = write!(out, ",\"numberMatched\":{},\"numberReturned\":{},\"answer\":", found.count, found.named.len());
-    write_answer(&mut out, app, world, hazard, &found.excluded, more);
-    out.push(b'}');
-    json_bytes(out)
 }
 
 // ---- nearest ----
@@ -240,22 +173,6 @@ struct Nearest {
     /// By travel time in this profile.
     profile: Option<String>,
 }
-
-/// `by` and `profile`: the profile where a question is by time.
-fn by_time(params: &mut Params) -> Result<Option<String>> {
-    let (by, profile) = (params.text("by")?, params.text("profile")?);
-    match by.as_deref() {
-        Some("time") => Ok(Some(profile.unwrap_or_else(|| PROFILE.to_owned()))),
-        None | Some("distance") if profile.is_none() => Ok(None),
-        None | Some("distance") => {
-            Err(Error::new(Code::InvalidParameter, "profile", profile.unwrap_or_default(), "by=time with it / 需同时给出 by=time"))
-        }
-        Some(other) => Err(Error::new(Code::InvalidParameter, "by", other, "distance, time")),
-    }
-}
-
-/// Who travels where nobody is named.
-const PROFILE: &str = "car";
 
 fn nearest_params(params: &mut Params, world: &World) -> Result<Nearest> {
     let layer = params.layers(world, false)?[0];
@@ -413,12 +330,12 @@ async fn nearest_batch(State(app): State<Arc<App>>, viewer: Viewer, mut params: 
 
 // ---- within ----
 
-struct Within {
-    layers: Vec<usize>,
-    filters: Vec<Option<Filter>>,
-    include: u8,
-    limit: usize,
-    sum: bool,
+pub struct Within {
+    pub layers: Vec<usize>,
+    pub filters: Vec<Option<Filter>>,
+    pub include: u8,
+    pub limit: usize,
+    pub sum: bool,
 }
 
 fn within_params(params: &mut Params, world: &World) -> Result<Within> {
@@ -465,40 +382,6 @@ fn answer_within(app: &App, world: &World, viewer: &Viewer, asked: &Within, reac
     write_answer(&mut out, app, world, hazard, &excluded, more);
     out.push(b'}');
     out
-}
-
-/// The longest travel time that is asked for.
-const MINUTES_MAX: f64 = 180.0;
-
-fn answer_within_minutes(
-    app: &App,
-    world: &World,
-    viewer: &Viewer,
-    asked: &Within,
-    travel: &Travel<'_>,
-    minutes: f64,
-    hazard: Option<&str>,
-) -> Result<Response> {
-    let time = Cost::new((minutes * 60_000.0) as u32, 0);
-    let mut all = TimedFound { named: vec![], count: 0, sums: Sums::default(), excluded: Excluded::default(), searched_m: None };
-    let mut counts = Map::new();
-    for (n, filter) in asked.layers.iter().zip(&asked.filters) {
-        let question = Question { viewer, now: now(), filter: filter.as_ref(), hazard, include: asked.include, inside: None };
-        let found = travel.within(world, *n, time, asked.limit, question)?;
-        counts.insert(world.catalog.layers[*n].id.clone(), json!(found.count));
-        all.count += found.count;
-        all.named.extend(found.named);
-        all.excluded.join(found.excluded);
-        all.sums.join(&found.sums);
-    }
-    all.named.sort_by_key(|one| (one.cost.is_none(), one.cost, one.hit.stored.feature.id));
-    all.named.truncate(asked.limit);
-    let mut more = by_road(travel, world, &all.named);
-    more.insert("counts".into(), Json::Object(counts));
-    if asked.sum {
-        more.insert("sums".into(), all.sums.to_json(world.items()));
-    }
-    Ok(write_timed_collection(app, world, viewer, &all, hazard, more))
 }
 
 /// What is within a radius of a point or an incident, counted and summed

@@ -102,6 +102,27 @@ pub struct Way {
     pub left_hand: bool,
 }
 
+impl Way {
+    /// A way without a name or anything else to be said of it.
+    pub const fn new(id: i64, class: Class) -> Way {
+        Way {
+            id,
+            name: 0,
+            number: 0,
+            destinations: 0,
+            class,
+            link: false,
+            roundabout: false,
+            circular: false,
+            bridge: false,
+            tunnel: false,
+            ford: false,
+            toll: false,
+            left_hand: false,
+        }
+    }
+}
+
 /// The roads of a region.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Network {

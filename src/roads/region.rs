@@ -87,14 +87,19 @@ impl Region {
         Region::new(built, orders)
     }
 
-    /// A profile's mode by its name; `driving` and `walking` are the names of OSRM's clients for car and foot.
-    pub fn mode(&self, name: &str) -> Option<&Mode> {
+    /// The number of a profile's mode by its name; `driving` and `walking` are the names of OSRM's clients for car and foot.
+    pub fn mode(&self, name: &str) -> Option<usize> {
         let name = match name {
             "driving" => "car",
             "walking" => "foot",
             other => other,
         };
-        self.modes.iter().find(|mode| mode.profile.name == name)
+        self.modes.iter().position(|mode| mode.profile.name == name)
+    }
+
+    /// The names of all profiles, for messages.
+    pub fn profiles(&self) -> String {
+        self.modes.iter().map(|mode| mode.profile.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
 

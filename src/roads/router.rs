@@ -24,6 +24,13 @@ pub struct Trip {
     pub inside: Vec<usize>,
 }
 
+impl Trip {
+    /// What closures cost it, seconds; `None` where they cut it off.
+    pub fn extra_s(&self) -> Option<f64> {
+        self.leg.as_ref().zip(self.free).map(|(leg, free)| leg.cost.seconds() - free.seconds())
+    }
+}
+
 /// Costs to search on: those with the closures in force, or those of free roads.
 #[derive(Clone, Copy)]
 struct Ground<'a> {

@@ -58,12 +58,12 @@ impl Roads {
 
     /// The view with other closures in force. What they cut is worked out here, so that it is obeyed at once; the hierarchies are
     /// left to [`Roads::settled`].
-    pub fn with(&self, closures: Vec<Closure>, seq: u64) -> Roads {
+    pub fn with(&self, closures: &[Closure], seq: u64) -> Roads {
         let known: std::collections::HashMap<&str, &Shared<Cutting>> =
             self.closures.list().iter().map(|cutting| (cutting.closure.id.as_str(), cutting)).collect();
-        let list = closures.into_iter().map(|closure| match known.get(closure.id.as_str()) {
-            Some(same) if same.closure == closure => Shared::clone(same),
-            _ => Shared::new(Cutting::new(&self.region.network, &self.region.index, closure)),
+        let list = closures.iter().map(|closure| match known.get(closure.id.as_str()) {
+            Some(same) if same.closure == *closure => Shared::clone(same),
+            _ => Shared::new(Cutting::new(&self.region.network, &self.region.index, closure.clone())),
         });
         let list: Vec<Shared<Cutting>> = list.collect();
         let mut next = self.clone();
@@ -142,9 +142,10 @@ impl Roads {
     }
 
     /// What questions in a mode are answered by if closures are added and others, given by id, lifted.
-    pub fn what_if(&self, mode: usize, add: Vec<Closure>, lift: &[String]) -> Conditions<'_> {
+    pub fn what_if(&self, mode: usize, add: &[Closure], lift: &[String]) -> Conditions<'_> {
         let kept = self.closures.list().iter().filter(|cutting| !lift.contains(&cutting.closure.id)).cloned();
-        let added = add.into_iter().map(|closure| Shared::new(Cutting::new(&self.region.network, &self.region.index, closure)));
+        let cutting = |closure: &Closure| Shared::new(Cutting::new(&self.region.network, &self.region.index, closure.clone()));
+        let added = add.iter().map(cutting);
         let closures = Shared::new(Closures::new(kept.chain(added).collect()));
         let mode = &self.region.modes[mode];
         Conditions { region: &self.region, mode, costs: costs(mode, &closures), closures, metric: None }

@@ -45,21 +45,7 @@ pub fn town(side: usize, unit: &mut impl FnMut() -> f64) -> Town {
     Town { network, graph, costs }
 }
 
-const WAY: Way = Way {
-    id: 1,
-    name: 0,
-    number: 0,
-    destinations: 0,
-    class: Class::Residential,
-    link: false,
-    roundabout: false,
-    circular: false,
-    bridge: false,
-    tunnel: false,
-    ford: false,
-    toll: false,
-    left_hand: false,
-};
+const WAY: Way = Way::new(1, Class::Residential);
 
 /// Turns from every open arc into those after it; one arc in fifty has two nodes, and another choice of turns from the second.
 fn turns(network: &Network, open: &[bool], unit: &mut impl FnMut() -> f64) -> TurnGraph {

@@ -61,21 +61,7 @@ impl Town {
         let (name, number) = name.split_once('/').unwrap_or((name, ""));
         let (name, number) = (self.text(name), self.text(number));
         let id = self.ways.len() as i64 + 1;
-        let mut way = Way {
-            id,
-            name,
-            number,
-            destinations: 0,
-            class,
-            link: false,
-            roundabout: false,
-            circular: false,
-            bridge: false,
-            tunnel: false,
-            ford: false,
-            toll: false,
-            left_hand: false,
-        };
+        let mut way = Way { name, number, ..Way::new(id, class) };
         change(&mut way);
         self.network.ways.push(way);
         self.ways.push((places.to_vec(), way.roundabout));

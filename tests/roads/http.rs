@@ -96,10 +96,10 @@ async fn a_closure_is_obeyed_from_its_acknowledgement_on() {
         let (_, table) = server.send("POST", "/table/v1/car", &[], body.to_string()).await;
         assert_eq!(table["durations"][0][1], Json::Null, "{table}");
         // A closure in its time only.
-        let hour = |hours: i64| (chrono::Utc::now() + chrono::Duration::milliseconds(hours)).to_rfc3339();
+        let after = |ms: i64| (chrono::Utc::now() + chrono::Duration::milliseconds(ms)).to_rfc3339();
         let mut timed: Json = serde_json::from_str(&closure("closed")).unwrap();
-        timed["properties"]["valid_from"] = json!(hour(1_500));
-        timed["properties"]["valid_to"] = json!(hour(4_000));
+        timed["properties"]["valid_from"] = json!(after(1_500));
+        timed["properties"]["valid_to"] = json!(after(4_000));
         let (status, made) = server.send("POST", "/collections/closure/items", &[], timed.to_string()).await;
         assert_eq!(status, 201, "{made}");
         let mut seen = vec![];
