@@ -148,7 +148,7 @@ async fn run(cli: Cli) -> Result<()> {
             };
             let (survey, bytes) = (Survey::of(&file.to_string_lossy())?, std::fs::read(&file).map_err(unreadable)?);
             let app = open(&cli.place).await?;
-            let (report, _) = app.build_roads(survey, bytes, &Viewer::local_admin()).await?;
+            let (report, _) = app.build_roads(survey, bytes, false, &Viewer::local_admin()).await?;
             println!("{}", serde_json::to_string_pretty(&report).map_err(Error::internal)?);
             app.close().await;
             Ok(())

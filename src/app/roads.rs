@@ -49,14 +49,14 @@ impl Survey {
 }
 
 impl App {
-    /// Builds the road network of a file and takes it into use, here and on every other server. The one in use stays where the file
-    /// is no good. Takes seconds to minutes.
+    /// Builds the road network of a file and, but on a dry run, takes it into use, here and on every other server; gives what was read,
+    /// and the `seq` of it. The one in use stays where the file is no good. Takes seconds to minutes.
     ///
     /// # Errors
     /// [`Code::InvalidFile`] with what is wrong.
-    pub async fn build_roads(&self, survey: Survey, bytes: Vec<u8>, viewer: &Viewer) -> Result<(Report, u64)> {
+    pub async fn build_roads(&self, survey: Survey, bytes: Vec<u8>, dry_run: bool, viewer: &Viewer) -> Result<(Report, Option<u64>)> {
         let (packed, report) = tokio::task::spawn_blocking(move || survey.pack(bytes)).await.map_err(Error::internal)??;
-        let seq = self.store.put_roads(&packed, &viewer.name).await?;
+        let seq = if dry_run { None } else { Some(self.store.put_roads(&packed, &viewer.name).await?) };
         Ok((report, seq))
     }
 }

@@ -7,6 +7,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::params::{Params, read_body};
@@ -14,6 +15,7 @@ use crate::{
     app::{
         App,
         import::{FORMATS, Format, Request},
+        roads::Survey,
     },
     error::{Code, Error, Result},
     exchange::{Crs, csv},
@@ -36,19 +38,27 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
     params(
         ("layer" = Option<String>, Query, description = "Layer id; not for OSM"),
         ("format" = String, Query, description = "csv, geojson, tif, asc, pbf or osm"),
+        ("roads" = Option<bool>, Query, description = "Build the road network of the file (pbf, osm, or geojson lines) and take it into use; goes with dry_run alone / 构建路网并启用"),
         ("crs" = Option<String>, Query, description = "wgs84 (if absent), cgcs2000, gcj02, bd09 or EPSG:n; a GeoTIFF's own goes first"),
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
         ("allow_new" = Option<bool>, Query, description = "Rows without code or key are created"),
         ("partial" = Option<bool>, Query, description = "Good rows go in though others are refused"),
         ("revive" = Option<bool>, Query, description = "Rows whose code belongs to a deleted feature are created anew; else they are only reported, as `deleted`"),
     ),
-    responses((status = 200, description = "{committed, seq, layers: {layer: {counts, warnings, read, rows}}}; of a grid, `read` says how many cells and people", content_type = "application/json"),
+    responses((status = 200, description = "{committed, seq, layers: {layer: {counts, warnings, read, rows}}}; of a grid, `read` says how many cells and people; of roads {committed, seq, roads: report}", content_type = "application/json"),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
 async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, request: HttpRequest) -> Result<Response> {
     let bytes = read_body(request.into_body(), FILE_MAX).await?;
+    let format = params.required("format", FORMATS)?;
+    if params.flag("roads")? {
+        let (survey, dry_run) = (Survey::of(&format)?, params.flag("dry_run")?);
+        params.finish()?;
+        let (report, seq) = app.build_roads(survey, bytes.into(), dry_run, &viewer).await?;
+        return Ok(axum::Json(json!({ "committed": seq.is_some(), "seq": seq, "roads": report })).into_response());
+    }
     let asked = Request {
         layer: params.text("layer")?,
-        format: Format::of(&params.required("format", FORMATS)?)?,
+        format: Format::of(&format)?,
         crs: params.text("crs")?.map_or(Ok(Crs::Wgs84), |text| text.parse())?,
         dry_run: params.flag("dry_run")?,
         allow_new: params.flag("allow_new")?,

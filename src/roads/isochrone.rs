@@ -3,8 +3,8 @@
 //! A polygon is the surroundings of all that is reached: it holds every reached piece of road, and nothing that is farther from one
 //! than its margin. So of unreached roads it holds no more than what lies within the margin of a reached one.
 
-use contour::ContourBuilder;
-use geo::{BoundingRect, MultiPolygon, Simplify};
+use contour::contour_rings;
+use geo::{BoundingRect, Contains, Coord, LineString, MultiPolygon, Polygon, Simplify};
 
 use super::{Cost, Network, Point, Snap, view::Conditions};
 use crate::model::sphere;
@@ -25,12 +25,11 @@ struct Piece {
 }
 
 /// The grid that areas are drawn on has so many cells along its longer side at most.
-const CELLS_MAX: f64 = 700.0;
+const CELLS_MAX: f64 = 400.0;
 /// Cells aren't smaller than this, metres.
-const CELL_M: f64 = 15.0;
-/// How far areas go beyond roads, in cells: more than a cell's diagonal, so that no reached road is lost between two of them.
-const MARGIN_CELLS: f64 = 2.0;
-
+const CELL_M: f64 = 20.0;
+/// How far areas go beyond roads, in cells: more than a cell's diagonal, so that all of a cell with a reached road in it is inside.
+const MARGIN_CELLS: f64 = 1.5;
 /// Gaps in an area that are narrower than so many cells aren't told.
 const NARROW_CELLS: f64 = 4.0;
 
@@ -118,9 +117,8 @@ fn line(network: &Network, arc: super::Arc, from: f64, to: f64, mut take: impl F
 /// The surroundings of all pieces reached within a limit.
 fn area(plane: &Plane, pieces: &[Piece], limit: Cost) -> Isochrone {
     let reached: Vec<[[f64; 2]; 2]> = pieces.iter().filter_map(|piece| piece.within(limit.ms())).collect();
-    let ends = || reached.iter().flatten();
     let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-    for end in ends() {
+    for end in reached.iter().flatten() {
         for i in 0..2 {
             low[i] = low[i].min(end[i]);
             high[i] = high[i].max(end[i]);
@@ -131,9 +129,8 @@ fn area(plane: &Plane, pieces: &[Piece], limit: Cost) -> Isochrone {
     // A rim of cells that nothing reaches, so that every outline closes.
     let origin = low.map(|x| x - margin - 2.0 * cell);
     let size = [0, 1].map(|i| ((high[i] - origin[i] + margin) / cell).ceil() as usize + 3);
-    let (columns, rows) = (size[0], size[1]);
-    // By corner of the grid: how near the nearest reached road is, in metres below the margin.
-    let mut depth = vec![-margin; columns * rows];
+    // By corner of the grid: whether a reached road is within the margin, as 1 or 0.
+    let mut inside = vec![0.0; size[0] * size[1]];
     for [a, b] in &reached {
         let around = |i: usize| {
             let (from, to) = ((a[i].min(b[i]) - margin - origin[i]) / cell, (a[i].max(b[i]) + margin - origin[i]) / cell);
@@ -141,30 +138,51 @@ fn area(plane: &Plane, pieces: &[Piece], limit: Cost) -> Isochrone {
         };
         for row in around(1) {
             for column in around(0) {
+                let known = &mut inside[row * size[0] + column];
                 let corner = [origin[0] + column as f64 * cell, origin[1] + row as f64 * cell];
-                let known = &mut depth[row * columns + column];
-                *known = known.max(margin - to_segment(corner, *a, *b));
+                if *known == 0.0 && to_segment2(corner, *a, *b) <= margin * margin {
+                    *known = 1.0;
+                }
             }
         }
     }
-    let builder = ContourBuilder::new(columns, rows, true).x_origin(origin[0]).y_origin(origin[1]).x_step(cell).y_step(cell);
-    // Nothing of the grid is malformed: its size is that of `depth`.
-    let contours = builder.contours(&depth, &[0.0]).unwrap_or_default();
-    let mut area = contours.into_iter().next().map(|contour| contour.into_inner().0).unwrap_or(MultiPolygon(vec![]));
-    // Gaps that are narrower than a few cells are told by the margin as well.
-    let narrow =
-        |ring: &geo::LineString| ring.bounding_rect().is_none_or(|bounds| bounds.width().max(bounds.height()) < NARROW_CELLS * cell);
-    area.0.iter_mut().for_each(|polygon| {
-        let (outer, mut gaps) = std::mem::replace(polygon, geo::Polygon::new(geo::LineString(vec![]), vec![])).into_inner();
-        gaps.retain(|gap| !narrow(gap));
-        *polygon = geo::Polygon::new(outer, gaps);
-    });
-    area = area.simplify(cell / 4.0);
-    geo::MapCoordsInPlace::map_coords_in_place(&mut area, |c| {
-        let (x, y) = plane.degrees([c.x, c.y]);
-        geo::Coord { x, y }
-    });
-    Isochrone { limit, area, margin_m: margin + (NARROW_CELLS / 2.0 + 1.0) * cell }
+    // Nothing of the grid is malformed: its size is that of `inside`.
+    let rings = contour_rings(&inside, 0.5, size[0], size[1]).unwrap_or_default();
+    let area = polygons(rings.into_iter().map(LineString).collect());
+    let place = |c: Coord| {
+        // Rings run through the middles of cells, half a cell beyond the corners that they part.
+        let (x, y) = plane.degrees([origin[0] + (c.x - 0.5) * cell, origin[1] + (c.y - 0.5) * cell]);
+        Coord { x, y }
+    };
+    let area = geo::MapCoords::map_coords(&area, place);
+    Isochrone { limit, area, margin_m: margin + (NARROW_CELLS / 2.0 + SIMPLER_CELLS + 1.0) * cell }
+}
+
+/// How far an outline is moved to make it simpler, in cells.
+const SIMPLER_CELLS: f64 = 0.25;
+
+/// Rings of a grid as polygons: those round an area run one way, those round a gap the other.
+fn polygons(rings: Vec<LineString>) -> MultiPolygon {
+    let turns = |ring: &LineString| ring.lines().map(|edge| edge.determinant()).sum::<f64>();
+    let (outlines, mut gaps): (Vec<_>, Vec<_>) = rings.into_iter().partition(|ring| turns(ring) < 0.0);
+    gaps.retain(|gap| gap.bounding_rect().is_some_and(|bounds| bounds.width().max(bounds.height()) >= NARROW_CELLS));
+    // GeoJSON's rings run the other way.
+    let simple = |ring: LineString| LineString(ring.0.into_iter().rev().collect()).simplify(SIMPLER_CELLS);
+    let mut areas: Vec<Polygon> = outlines.into_iter().map(|ring| Polygon::new(simple(ring), vec![])).collect();
+    let bounds: Vec<_> = areas.iter().map(BoundingRect::bounding_rect).collect();
+    for gap in gaps {
+        let Some(at) = gap.0.first().copied() else { continue };
+        // Of areas that lie in each other's gaps the smallest has it.
+        let around = (0..areas.len()).filter(|n| bounds[*n].is_some_and(|bounds| bounds.contains(&at)) && areas[*n].contains(&at));
+        let smallest = around.min_by(|a, b| {
+            let width = |n: usize| bounds[n].map_or(f64::INFINITY, |bounds| bounds.width());
+            width(*a).total_cmp(&width(*b))
+        });
+        if let Some(n) = smallest {
+            areas[n].interiors_push(simple(gap));
+        }
+    }
+    MultiPolygon(areas)
 }
 
 impl Piece {
@@ -183,9 +201,10 @@ impl Piece {
     }
 }
 
-fn to_segment(p: [f64; 2], a: [f64; 2], b: [f64; 2]) -> f64 {
+fn to_segment2(p: [f64; 2], a: [f64; 2], b: [f64; 2]) -> f64 {
     let (ab, ap) = ([b[0] - a[0], b[1] - a[1]], [p[0] - a[0], p[1] - a[1]]);
     let length2 = ab[0] * ab[0] + ab[1] * ab[1];
     let t = if length2 > 0.0 { ((ap[0] * ab[0] + ap[1] * ab[1]) / length2).clamp(0.0, 1.0) } else { 0.0 };
-    (ap[0] - t * ab[0]).hypot(ap[1] - t * ab[1])
+    let off = [ap[0] - t * ab[0], ap[1] - t * ab[1]];
+    off[0] * off[0] + off[1] * off[1]
 }

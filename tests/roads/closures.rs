@@ -251,6 +251,10 @@ fn an_isochrone_holds_what_is_reached_and_little_else() {
         let areas = isochrones(&conditions, &from, &limits);
         for (area, limit) in areas.iter().zip(limits) {
             assert!(!area.area.0.is_empty());
+            for polygon in &area.area.0 {
+                assert!(geo::Winding::is_ccw(polygon.exterior()) && polygon.interiors().iter().all(geo::Winding::is_cw));
+                assert!(geo::Validation::is_valid(polygon));
+            }
             let holds = |(lon, lat): (f64, f64)| geo::Contains::contains(&area.area, &geo::Point::new(lon, lat));
             // Places all over the streets: those reached are in it, those not reached only near one that is.
             let mut reached = vec![];

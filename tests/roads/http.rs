@@ -1,6 +1,5 @@
 //! Roads over HTTP on both real stores: OSRM's shapes, closures from the acknowledgement on, travel times, bad input.
 
-use biaotu::{app::roads::Survey, model::Viewer};
 use serde_json::{Value as Json, json};
 
 use crate::support::stores::{Server, both, serve};
@@ -20,16 +19,21 @@ fn roads() -> Vec<u8> {
     json!({ "type": "FeatureCollection", "features": features }).to_string().into_bytes()
 }
 
-async fn build(server: &Server, bytes: Vec<u8>) -> biaotu::error::Result<u64> {
-    let (_, seq) = server.app.build_roads(Survey::Lines, bytes, &Viewer::local_admin()).await?;
-    server.app.live.reached(seq).await;
+/// Has the server build roads of lines; what it answers.
+async fn import(server: &Server, lines: Vec<u8>, options: &str) -> (u16, Json) {
+    let (status, answer) = server.send("POST", &format!("/import?format=geojson&roads=true{options}"), &[], lines).await;
     for _ in 0..500 {
-        if server.app.live.roads().is_some_and(|roads| roads.seq >= seq) {
-            return Ok(seq);
+        if answer["seq"].as_u64().is_none_or(|seq| server.app.live.roads().is_some_and(|roads| roads.seq >= seq)) {
+            return (status, answer);
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("the roads don't come into use");
+}
+
+async fn build(server: &Server, lines: Vec<u8>) {
+    let (status, answer) = import(server, lines, "").await;
+    assert_eq!((status, &answer["committed"]), (200, &json!(true)), "{answer}");
 }
 
 const BANKS: &str = "113.9001,28.6050;113.9199,28.6050";
@@ -46,7 +50,7 @@ async fn a_closure_is_obeyed_from_its_acknowledgement_on() {
         let server = serve(&place, false).await;
         let (status, answer) = server.get(&format!("/route/v1/driving/{BANKS}")).await;
         assert_eq!((status, &answer["code"]), (503, &json!("NotImplemented")), "{answer}");
-        build(&server, roads()).await.unwrap();
+        build(&server, roads()).await;
         let route = format!("/route/v1/driving/{BANKS}?overview=full&geometries=geojson&steps=true");
         let seconds = |answer: &Json| answer["routes"][0]["duration"].as_f64().unwrap();
         let (status, free) = server.get(&route).await;
@@ -117,7 +121,7 @@ async fn a_closure_is_obeyed_from_its_acknowledgement_on() {
 async fn who_is_there_first_goes_by_road_and_closures() {
     for place in both().await {
         let server = serve(&place, false).await;
-        build(&server, roads()).await.unwrap();
+        build(&server, roads()).await;
         // By the bird's way the other bank is nearer; by road it isn't.
         server.create("shelter", Some((113.9199, 28.605)), json!({ "code": "across", "name": "东岸" })).await;
         server.create("shelter", Some((113.9001, 28.64)), json!({ "code": "north", "name": "北" })).await;
@@ -166,10 +170,15 @@ async fn who_is_there_first_goes_by_road_and_closures() {
 async fn bad_questions_by_road_get_a_code_and_a_remedy() {
     let [place, _] = both().await;
     let server = serve(&place, false).await;
-    build(&server, roads()).await.unwrap();
+    build(&server, roads()).await;
     // A survey that holds no road leaves the network in use as it is.
-    assert!(build(&server, b"{\"type\":\"FeatureCollection\",\"features\":[]}".to_vec()).await.is_err());
-    assert!(build(&server, b"nonsense".to_vec()).await.is_err());
+    for (lines, options) in [("{\"type\":\"FeatureCollection\",\"features\":[]}", ""), ("nonsense", ""), ("{}", "&layer=shelter")] {
+        let (status, answer) = import(&server, lines.into(), options).await;
+        assert_eq!(status, 400, "{answer}");
+    }
+    let (status, dry) = import(&server, roads(), "&dry_run=true").await;
+    assert_eq!((status, &dry["committed"], &dry["seq"]), (200, &json!(false), &Json::Null), "{dry}");
+    assert!(dry["roads"]["roads"].as_u64().is_some_and(|roads| roads > 4), "{dry}");
     for (path, code) in [
         ("/route/v1/driving/0,0;1,1", "NoSegment"),
         ("/route/v1/driving/113.9001,28.605", "InvalidQuery"),
@@ -222,7 +231,7 @@ async fn a_place_stays_where_a_one_way_leads_out_of_it() {
         "geometry": { "type": "LineString", "coordinates": [[113.92, 28.61], [113.93, 28.61]] } }));
     let [place, _] = both().await;
     let server = serve(&place, false).await;
-    build(&server, lines.to_string().into_bytes()).await.unwrap();
+    build(&server, lines.to_string().into_bytes()).await;
     let (exit, bank) = ("113.893,28.61", "113.92,28.605");
     let off = async |from: &str, to: &str| {
         let (status, answer) = server.get(&format!("/route/v1/driving/{from};{to}")).await;
