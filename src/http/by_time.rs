@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     params::Params,
     query::{Within, json_bytes, write_answer, write_hit},
-    roads::{closure_json, met_json, tenths},
+    roads::{closure_json, idle_json, met_json, tenths},
 };
 use crate::{
     app::{
@@ -123,6 +123,7 @@ pub fn by_road(travel: &Travel<'_>, world: &World, timed: &[Timed<'_>]) -> Map<S
     more.insert("profile".into(), travel.conditions.mode.profile.name.as_str().into());
     more.insert("roads_seq".into(), travel.roads.seq.into());
     more.insert("closures_in_force".into(), closures.list().len().into());
+    more.insert("close_no_road".into(), idle_json(closures));
     more.insert("inside".into(), travel.inside().into_iter().map(|n| closure_json(closures, n)).collect());
     more.insert("snap_m".into(), tenths(travel.snap_m()).into());
     more

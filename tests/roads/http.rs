@@ -99,6 +99,10 @@ async fn a_closure_is_obeyed_from_its_acknowledgement_on() {
         assert_eq!((status, &cut["code"], &cut["answer"]["closures"][0]["effect"]), (400, &json!("NoRoute"), &json!("cuts_off")), "{cut}");
         let (_, table) = server.send("POST", "/table/v1/car", &[], body.to_string()).await;
         assert_eq!(table["durations"][0][1], Json::Null, "{table}");
+        // A place beside no road closes nothing, and answers say so.
+        let off = json!({ "coordinates": [[113.9001, 28.605], [113.9199, 28.605]], "closures": { "type": "Point", "coordinates": [113.95, 28.6] } });
+        let (status, idle) = server.send("POST", "/route/v1/car", &[], off.to_string()).await;
+        assert_eq!((status, &idle["answer"]["close_no_road"][0]["id"]), (200, &json!("what-if-0")), "{idle}");
         // A closure in its time only.
         let after = |ms: i64| (chrono::Utc::now() + chrono::Duration::milliseconds(ms)).to_rfc3339();
         let mut timed: Json = serde_json::from_str(&closure("closed")).unwrap();

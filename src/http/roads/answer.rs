@@ -34,6 +34,16 @@ pub fn met_json(closures: &Closures, met: impl IntoIterator<Item = (usize, Optio
     met.into_iter().map(one).collect()
 }
 
+/// Lines and places among the closures in force that are beside no road, so that they close nothing: mostly drawn in the wrong place.
+/// An area without roads in it may be meant.
+pub fn idle_json(closures: &Closures) -> Json {
+    let is_idle = |n: &usize| closures.list()[*n].parts.is_empty() && !closures.list()[*n].closure.geometry.has_area();
+    (0..closures.list().len()).filter(is_idle).take(IDLE_MAX).map(|n| closure_json(closures, n)).collect()
+}
+
+/// How many of them an answer names.
+const IDLE_MAX: usize = 20;
+
 /// Rounded to tenths.
 pub fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
@@ -57,6 +67,7 @@ pub(super) fn answer(app: &App, asked: &Asked, conditions: &Conditions<'_>, trip
         "basis": "road",
         "profile": conditions.mode.profile.name,
         "closures_in_force": closures.list().len(),
+        "close_no_road": idle_json(closures),
         "closures": met_json(closures, met),
         "begins_inside": inside.into_iter().map(|n: &usize| closure_json(closures, *n)).collect::<Json>(),
     });

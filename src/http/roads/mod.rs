@@ -18,7 +18,7 @@ use axum::{
 use serde_json::{Value as Json, json};
 use utoipa_axum::router::OpenApiRouter;
 
-pub use answer::{closure_json, met_json, tenths};
+pub use answer::{closure_json, idle_json, met_json, tenths};
 
 use crate::{
     app::App,
