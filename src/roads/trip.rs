@@ -2,7 +2,12 @@
 
 use std::ops::Range;
 
-use super::{Arc, Cost, Network, Point, Snap, TurnGraph, guidance::Junctions, network::span_m};
+use super::{
+    Arc, Cost, Network, Point, Snap, TurnGraph,
+    closures::{Closures, Driver},
+    guidance::Junctions,
+    network::span_m,
+};
 
 impl Snap {
     pub fn point(&self) -> Point {
@@ -95,8 +100,10 @@ pub struct Scene<'a> {
     pub junctions: &'a Junctions,
     /// By arc; [`Cost::NEVER`] is closed or not drivable.
     pub cost: &'a [Cost],
-    /// By arc, with nothing closed.
+    /// By arc, with nothing closed; and what closes it for whom.
     pub free: &'a [Cost],
+    pub closures: &'a Closures,
+    pub driver: Driver<'a>,
     /// `driving` or `walking`; ferries say so themselves.
     pub mode: &'a str,
 }
@@ -120,7 +127,7 @@ impl<'a> Scene<'a> {
         let arc = self.arc(leg.nodes[i]);
         let whole = match self.cost[arc.index()] {
             // Closed elsewhere on it: the part that is driven is open.
-            cost if cost.is_never() => self.free[arc.index()],
+            cost if cost.is_never() => self.closures.slowed(arc, self.free[arc.index()], self.driver),
             cost => cost,
         };
         match (i == 0, i + 1 == leg.nodes.len()) {

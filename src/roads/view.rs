@@ -10,6 +10,7 @@ use super::{
     closures::{Closure, Closures, Cutting},
     parallel::{share, workers},
     region::{Mode, Region},
+    trip::Scene,
 };
 
 /// The roads at one moment. It never changes; another closure makes another view that shares what it doesn't touch.
@@ -171,6 +172,20 @@ fn costs(mode: &Mode, closures: &Closures) -> Shared<Vec<Cost>> {
 }
 
 impl Conditions<'_> {
+    /// What trips under these conditions are told by.
+    pub fn scene(&self) -> Scene<'_> {
+        Scene {
+            network: &self.region.network,
+            turns: &self.mode.turns,
+            junctions: &self.mode.junctions,
+            cost: &self.costs,
+            free: &self.mode.free,
+            closures: &self.closures,
+            driver: self.mode.driver(),
+            mode: self.mode.profile.mode.name(),
+        }
+    }
+
     /// Makes a hierarchy for these costs: pays where many trips are asked for at once.
     pub fn customize(&mut self) {
         self.metric = Some(Shared::new(Metric::customize(&self.mode.hierarchy, &self.mode.turns, &self.costs)));

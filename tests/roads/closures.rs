@@ -12,7 +12,7 @@ use biaotu::{
         build::from_lines,
         region::{self, Ask},
         router::Trip,
-        trip::{Scene, Track},
+        trip::Track,
     },
 };
 use serde_json::json;
@@ -87,14 +87,7 @@ fn trip(roads: &Roads, profile: &str, from: (f64, f64), to: (f64, f64)) -> Trip 
 /// Every metre or so of a trip, and which way it goes.
 fn driven(roads: &Roads, profile: &str, trip: &Trip) -> Vec<(f64, f64)> {
     let conditions = roads.conditions(mode(roads, profile));
-    let scene = Scene {
-        network: &roads.region.network,
-        turns: &conditions.mode.turns,
-        junctions: &conditions.mode.junctions,
-        cost: &conditions.costs,
-        free: &conditions.mode.free,
-        mode: "driving",
-    };
+    let scene = conditions.scene();
     let leg = trip.leg.as_ref().unwrap();
     assert_eq!(scene.cost(leg), leg.cost, "what is told adds up to what was found");
     let line: Vec<_> = Track::new(&scene, leg).positions.iter().map(|point| point.degrees()).collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use biaotu::roads::{
     Arc, Cost, Network, Point, Road, Snap, TurnGraph, Way, Ways,
+    closures::{Closures, Driver},
     guidance::{self, Junctions, Modifier},
     matching::{self, Fix},
     network::span_m,
@@ -40,6 +41,7 @@ struct Town {
     turns: TurnGraph,
     junctions: Junctions,
     cost: Vec<Cost>,
+    closures: Closures,
 }
 
 fn town() -> Town {
@@ -140,6 +142,8 @@ impl Town {
             junctions: &self.junctions,
             cost: &self.cost,
             free: &self.cost,
+            closures: &self.closures,
+            driver: Driver { profile: "car", emergency: false },
             mode: "driving",
         }
     }

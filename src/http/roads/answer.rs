@@ -13,7 +13,7 @@ use crate::{
     app::App,
     live::now,
     model::Value,
-    roads::{Conditions, closures::Closures, router::Trip, trip::Scene},
+    roads::{Conditions, closures::Closures, router::Trip},
 };
 
 /// A closure as answers name it; `n` is its place among those in force.
@@ -88,15 +88,4 @@ pub(super) fn finish(mut out: Vec<u8>, answer: &Json) -> Response {
     out.extend_from_slice(answer.to_string().as_bytes());
     out.push(b'}');
     ([(header::CONTENT_TYPE, "application/json")], out).into_response()
-}
-
-pub(super) fn scene<'a>(conditions: &'a Conditions<'_>) -> Scene<'a> {
-    Scene {
-        network: &conditions.region.network,
-        turns: &conditions.mode.turns,
-        junctions: &conditions.mode.junctions,
-        cost: &conditions.costs,
-        free: &conditions.mode.free,
-        mode: conditions.mode.profile.mode.name(),
-    }
 }

@@ -12,7 +12,7 @@ use super::{
         query::maybe_long,
     },
     Answered, Refused,
-    answer::{answer, finish, scene},
+    answer::{answer, finish},
     asked::{Asked, Asking, Details, PLACES_MAX, Places, check_places, chosen, coordinates, detail, from_body},
 };
 use crate::{
@@ -118,7 +118,7 @@ fn answer_route(app: &App, profile: &str, places: Vec<(f64, f64)>, closures: Opt
             };
             return Err(Refused { code: "NoRoute", message: message.into(), answer: Some(says) });
         }
-        let scene = scene(&conditions);
+        let scene = conditions.scene();
         let best: Vec<_> = trips.into_iter().filter_map(|trip| trip.leg).collect();
         let mut routes = vec![joined(best, &ends)];
         if let ([from, to], 1..) = (&snaps[..], alternatives) {

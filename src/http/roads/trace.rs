@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     super::{params::Params, query::maybe_long},
     Answered, Refused,
-    answer::{answer, finish, scene},
+    answer::{answer, finish},
     asked::{Asked, Details, PLACES_MAX, Places, coordinates, detail},
 };
 use crate::{
@@ -113,7 +113,7 @@ async fn match_trace(
             return Err(Refused::new("NoMatch", "Could not match the trace to roads / 轨迹无法匹配到道路"));
         }
         let mut out = Vec::new();
-        osrm::matching(&scene(&conditions), &driven, &tracepoints, &detail, &mut out);
+        osrm::matching(&conditions.scene(), &driven, &tracepoints, &detail, &mut out);
         Ok(finish(out, &answer(&app, &asked, &conditions, &[])))
     };
     maybe_long(true, work)
