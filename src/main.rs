@@ -79,8 +79,11 @@ enum Command {
 enum Roads {
     /// Build the network from a file and take it into use, on running servers too / 构建路网并启用
     Build {
-        /// .osm.pbf, .osm, or .geojson lines with name, class (OSM's highway values), oneway, speed
+        /// .osm.pbf, .osm, or lines (.geojson, .gpkg) with name, class (OSM's highway values, or 国道, 省道…), oneway, speed
         file: PathBuf,
+        /// Coordinate system of lines: wgs84, cgcs2000, gcj02, bd09, EPSG:n; a GeoPackage's own goes first / 坐标系
+        #[arg(long, default_value = "wgs84")]
+        crs: String,
     },
 }
 
@@ -142,11 +145,11 @@ async fn run(cli: Cli) -> Result<()> {
             app.close().await;
             Ok(())
         }
-        Command::Roads(Roads::Build { file }) => {
+        Command::Roads(Roads::Build { file, crs }) => {
             let unreadable = |error: std::io::Error| {
                 Error::new(Code::InvalidFile, file.display().to_string(), error, "a file that can be read / 可读文件")
             };
-            let (survey, bytes) = (Survey::of(&file.to_string_lossy())?, std::fs::read(&file).map_err(unreadable)?);
+            let (survey, bytes) = (Survey::of(&file.to_string_lossy(), crs.parse()?)?, std::fs::read(&file).map_err(unreadable)?);
             let app = open(&cli.place).await?;
             let (report, _) = app.build_roads(survey, bytes, false, &Viewer::local_admin()).await?;
             println!("{}", serde_json::to_string_pretty(&report).map_err(Error::internal)?);

@@ -2,6 +2,7 @@
 
 use biaotu::{
     app::roads::Survey,
+    exchange::Crs,
     roads::{
         Roads, Snap, Ways,
         region::{Ask, Region},
@@ -36,7 +37,7 @@ const LYING: [&str; 4] = ["population", "hazard_source", "weather_observation", 
 
 #[test]
 fn the_roads_are_one_network_that_reaches_every_place() {
-    let region = Region::read(&Survey::Lines.pack(file("road.geojson").into_bytes()).unwrap().0).unwrap();
+    let region = Region::read(&Survey::GeoJson(Crs::Wgs84).pack(file("road.geojson").as_bytes(), |_| Ok(())).unwrap().0).unwrap();
     let places = |layers: &[&str]| -> Vec<Ask> {
         let features = layers.iter().flat_map(|layer| features(&format!("{layer}.geojson")));
         let at = |feature: Json| feature["geometry"]["coordinates"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();

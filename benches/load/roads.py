@@ -54,6 +54,7 @@ def draw(extract, work, count):
         with open(f"{work}/{name}", "w") as file:
             file.writelines(f"{line}\n" for line in lines)
 
+    write("targets", targets)
     write("pairs", [";".join(pair) for pair in pairs])
     # What is timed has an answer of both.
     found = lambda pair: all(ask(server, f"/route/v1/driving/{';'.join(pair)}?overview=false")["code"] == "Ok" for server in (OURS, OSRM))
@@ -63,6 +64,25 @@ def draw(extract, work, count):
     write("table", [f"/table/v1/driving/{';'.join([a] + targets)}?sources=0" for a, _ in pairs])
     write("reach", [f"/isochrone/v1/driving/{a}?contours_minutes=10" for a, _ in pairs])
     write("isochrone", ["/isochrone?json=" + quote(json.dumps(minutes(a))) for a, _ in pairs])
+
+
+def close(work, count):
+    """Closes places on roads, elsewhere than where the trips of `work` begin and end, and tells what that does to them."""
+    with open(f"{work}/targets") as file:
+        places = [list(map(float, line.split(","))) for line in file][:count]
+    features = [
+        {"type": "Feature", "properties": {"name": f"C{n}", "kind": "closed"}, "geometry": {"type": "Point", "coordinates": at}}
+        for n, at in enumerate(places)
+    ]
+    body = json.dumps({"type": "FeatureCollection", "features": features}).encode()
+    path = "/import?layer=closure&format=geojson&allow_new=true"
+    with urllib.request.urlopen(urllib.request.Request(OURS + path, body, method="POST")) as answer:
+        counts = json.load(answer)["layers"]["closure"]["counts"]
+    with open(f"{work}/route") as file:
+        paths = file.read().split()
+    answers = [ask(OURS, path) for path in paths]
+    touched = sum(bool(answer["answer"]["closures"]) for answer in answers)
+    print(f"{counts}: {touched} of {len(paths)} trips are longer for them, {sum(answer['code'] != 'Ok' for answer in answers)} are cut off")
 
 
 def minutes(at):
@@ -99,5 +119,7 @@ def compare(work):
 if __name__ == "__main__":
     if sys.argv[1] == "draw":
         draw(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    elif sys.argv[1] == "close":
+        close(sys.argv[2], int(sys.argv[3]))
     else:
         compare(sys.argv[2])

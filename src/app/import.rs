@@ -108,7 +108,7 @@ impl App {
         if self.is_demo() && self.live.roads().is_none() {
             let file = demo_file("demo/road.geojson").ok_or_else(|| Error::internal("the demo county's roads are not built in"))?;
             let mut news = self.live.subscribe();
-            self.build_roads(Survey::Lines, file, false, &viewer).await?;
+            self.build_roads(Survey::GeoJson(Crs::Wgs84), file, false, &viewer).await?;
             // Whoever is served after this is served with roads.
             let used = async { while self.live.roads().is_none() && !matches!(news.recv().await, Err(RecvError::Closed)) {} };
             if tokio::time::timeout(ROADS_WAIT, used).await.is_err() {

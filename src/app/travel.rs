@@ -7,7 +7,7 @@ use crate::{
     model::{Exclusion, LayerRole},
     roads::{
         Conditions, Cost, Roads, Snap,
-        region::{Ask, Mode, SNAP_LIMIT_M},
+        region::{Ask, SNAP_LIMIT_M},
     },
     world::{Excluded, Hit, Question, World, answer::Left, nearest::Place, stock::Sums, within::Reach},
 };
@@ -17,7 +17,8 @@ pub struct Travel<'a> {
     pub roads: &'a Roads,
     pub conditions: Conditions<'a>,
     place: Place,
-    origin: Snap,
+    /// Where its road is for who leaves from there, and for who comes there.
+    origin: [Snap; 2],
 }
 
 /// A found feature with its travel time.
@@ -56,39 +57,41 @@ impl<'a> Travel<'a> {
             // Many are asked at once: a hierarchy for just these closures pays.
             conditions.customize();
         }
-        let ask = Ask::new(place.lon, place.lat);
-        let origin = region.snap(&region.modes[mode], &[ask], false).pop().flatten().ok_or_else(|| {
+        let no_road = || {
             let expected = format!("a place within {SNAP_LIMIT_M} m of a road for {profile} / 附近 {SNAP_LIMIT_M} 米内有道路的位置");
             Error::new(Code::InvalidParameter, "point", format!("{},{}", place.lon, place.lat), expected)
-        })?;
+        };
+        let at = |leaves| snap(&conditions, (place.lon, place.lat), leaves).ok_or_else(no_road);
+        let origin = [at(true)?, at(false)?];
         Ok(Travel { roads, conditions, place, origin })
     }
 
     /// How far the place itself is from its road, metres.
     pub fn snap_m(&self) -> f64 {
-        self.origin.distance_m
+        self.origin[0].distance_m
     }
 
     /// Closures that the trip begins in, or ends in where others come.
     pub fn inside(&self) -> Vec<usize> {
-        self.conditions.closures.holding(self.origin.road, self.origin.at, self.conditions.mode.driver())
+        let mut inside: Vec<usize> = self
+            .origin
+            .iter()
+            .flat_map(|snap| self.conditions.closures.holding(snap.road, snap.at, self.conditions.mode.driver()))
+            .collect();
+        inside.sort_unstable();
+        inside.dedup();
+        inside
     }
 
     /// Travel times of features of one layer: from them where they are who comes, else to them.
     pub fn times<'w>(&self, world: &World, hits: Vec<Hit<'w>>) -> Vec<Timed<'w>> {
-        let region = &self.roads.region;
-        let snap = |hit: &Hit<'_>| {
-            let (lon, lat) = hit.stored.feature.geometry.as_ref()?.anchor();
-            let ask = Ask::new(lon, lat);
-            let mainland = region.candidates(self.conditions.mode, &ask, 1, Mode::mainland).pop();
-            mainland.or_else(|| region.candidates(self.conditions.mode, &ask, 1, Mode::ways).pop())
-        };
+        let snap = |hit: &Hit<'_>| snap(&self.conditions, hit.stored.feature.geometry.as_ref()?.anchor(), comes_here(world, hit));
         let mut timed: Vec<Timed<'w>> = hits.into_iter().map(|hit| Timed { snap: snap(&hit), hit, cost: None }).collect();
         for comes in [false, true] {
             let group = || (0..timed.len()).filter(|n| timed[*n].snap.is_some() && comes_here(world, &timed[*n].hit) == comes);
             let places: Vec<(usize, Snap)> = group().filter_map(|n| Some((n, timed[n].snap?))).collect();
             let snaps: Vec<Snap> = places.iter().map(|(_, snap)| *snap).collect();
-            let origin = [self.origin];
+            let origin = [self.origin[usize::from(comes)]];
             let costs = if comes { self.conditions.table(&snaps, &origin) } else { self.conditions.table(&origin, &snaps) };
             for ((n, _), cost) in places.into_iter().zip(costs) {
                 timed[n].cost = (!cost.is_never()).then_some(cost);
@@ -188,7 +191,8 @@ impl<'a> Travel<'a> {
         }
         for one in timed.iter().take(TOLD_MAX) {
             let Some(snap) = &one.snap else { continue };
-            let (from, to) = if comes_here(world, &one.hit) { (snap, &self.origin) } else { (&self.origin, snap) };
+            let [leave, arrive] = &self.origin;
+            let (from, to) = if comes_here(world, &one.hit) { (snap, arrive) } else { (leave, snap) };
             let trip = self.conditions.trip(from, to);
             let extra = trip.extra_s();
             for n in trip.avoided {
@@ -199,6 +203,12 @@ impl<'a> Travel<'a> {
         }
         met.into_iter().collect()
     }
+}
+
+/// The road of a place that a trip leaves from, or else comes to: as a route between the two has it.
+fn snap(conditions: &Conditions<'_>, (lon, lat): (f64, f64), leaves: bool) -> Option<Snap> {
+    let ask = Ask { leaves, enters: !leaves, ..Ask::new(lon, lat) };
+    conditions.region.snap(conditions.mode, &[ask], false).pop().flatten()
 }
 
 /// Ways that are looked at for what closures do to them.

@@ -5,6 +5,7 @@ pub mod csv;
 pub mod geojson;
 pub mod grid;
 pub mod import;
+pub mod lines;
 pub mod osm;
 
 pub use coordinates::Crs;

@@ -37,8 +37,8 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
 #[utoipa::path(post, path = "/import", tag = "files", request_body(content = Vec<u8>, description = "CSV, GeoJSON, a population grid (GeoTIFF, ESRI ASCII grid, or CSV of X,Y,Z), .osm.pbf or .osm", content_type = "application/octet-stream"),
     params(
         ("layer" = Option<String>, Query, description = "Layer id; not for OSM"),
-        ("format" = String, Query, description = "csv, geojson, tif, asc, pbf or osm"),
-        ("roads" = Option<bool>, Query, description = "Build the road network of the file (pbf, osm, or geojson lines) and take it into use; goes with dry_run alone / 构建路网并启用"),
+        ("format" = String, Query, description = "csv, geojson, tif, asc, pbf or osm; of roads also gpkg"),
+        ("roads" = Option<bool>, Query, description = "Build the road network of the file (pbf, osm, or lines as geojson or gpkg) and take it into use; goes with dry_run and crs alone / 构建路网并启用"),
         ("crs" = Option<String>, Query, description = "wgs84 (if absent), cgcs2000, gcj02, bd09 or EPSG:n; a GeoTIFF's own goes first"),
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
         ("allow_new" = Option<bool>, Query, description = "Rows without code or key are created"),
@@ -50,8 +50,9 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
 async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params, request: HttpRequest) -> Result<Response> {
     let bytes = read_body(request.into_body(), FILE_MAX).await?;
     let format = params.required("format", FORMATS)?;
+    let crs = params.text("crs")?.map_or(Ok(Crs::Wgs84), |text| text.parse())?;
     if params.flag("roads")? {
-        let (survey, dry_run) = (Survey::of(&format)?, params.flag("dry_run")?);
+        let (survey, dry_run) = (Survey::of(&format, crs)?, params.flag("dry_run")?);
         params.finish()?;
         let (report, seq) = app.build_roads(survey, bytes.into(), dry_run, &viewer).await?;
         return Ok(axum::Json(json!({ "committed": seq.is_some(), "seq": seq, "roads": report })).into_response());
@@ -59,7 +60,7 @@ async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params,
     let asked = Request {
         layer: params.text("layer")?,
         format: Format::of(&format)?,
-        crs: params.text("crs")?.map_or(Ok(Crs::Wgs84), |text| text.parse())?,
+        crs,
         dry_run: params.flag("dry_run")?,
         allow_new: params.flag("allow_new")?,
         partial: params.flag("partial")?,

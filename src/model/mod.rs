@@ -10,6 +10,7 @@ pub mod sphere;
 pub mod value;
 pub mod values;
 pub mod viewer;
+pub mod wkb;
 
 pub use catalog::Catalog;
 pub use change::{Change, Committed, Deleted, ROADS, Write};

@@ -105,10 +105,10 @@ impl Terms<'_> {
                         nodes.len() as u32 - 1
                     })
                 };
-                let through = if from && inside && !to { self.profile.through_ms() } else { 0 };
-                let ms = self.turn_ms(arc, next, roads[junction as usize]) + hindrance.delay_ms[arc.index() & 1] + through;
+                let ms = self.turn_ms(arc, next, roads[junction as usize]) + hindrance.delay_ms[arc.index() & 1];
                 graph.head.push(head);
                 graph.turn_ms.push(ms);
+                graph.surcharge.push(if from && inside && !to { self.profile.surcharge() } else { 0 });
             };
             let back = arc.reverse();
             let mut dead_end = true;

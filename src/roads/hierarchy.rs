@@ -4,6 +4,8 @@
 //! leads to, so a cheapest path exists that first climbs and then descends, under any metric (Dibbelt, Strasser, Wagner 2014).
 //! Most turns can't be driven backwards, so the two directions are kept apart, and arcs that no metric could ever use aren't there.
 
+use std::ops::Range;
+
 use super::TurnGraph;
 use crate::error::{Code, Error, Result};
 
@@ -31,14 +33,14 @@ pub struct Half {
 
 impl Half {
     /// The arcs of a rank.
-    pub fn arcs(&self, rank: u32) -> std::ops::Range<usize> {
+    pub fn arcs(&self, rank: u32) -> Range<usize> {
         self.first[rank as usize] as usize..self.first[rank as usize + 1] as usize
     }
     pub fn heads(&self, rank: u32) -> &[u32] {
         &self.head[self.arcs(rank)]
     }
     /// The arcs that climb to a rank: indices into `lower`.
-    pub fn below(&self, rank: u32) -> std::ops::Range<usize> {
+    pub fn below(&self, rank: u32) -> Range<usize> {
         self.lower_first[rank as usize] as usize..self.lower_first[rank as usize + 1] as usize
     }
     /// Where the arcs that climb to a rank come from.
@@ -72,7 +74,30 @@ pub struct Hierarchy {
     pub half: [Half; 2],
     /// By edge of the turn graph: its arc, in the half that `rank` of its ends tells; [`NONE`] for an edge from a node to itself.
     pub edge: Vec<u32>,
+    /// All ranks, ascending.
+    pub cells: Vec<Cell>,
 }
+
+/// Some nodes that a search from above may pass by as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cell {
+    pub part: Part,
+    /// The ranks above a whole subtree from which its nodes are driven to, each once.
+    pub gates: Vec<u32>,
+}
+
+/// Consecutive ranks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    pub ranks: Range<u32>,
+    /// Whether it is a subtree of the elimination tree; otherwise it is some nodes above such.
+    pub whole: bool,
+}
+
+/// Nodes above subtrees that are a part together: their arcs take in what is below all of them side by side.
+const BLOCK: u32 = 32;
+/// The arcs of a cell, at most.
+const CELL_ARCS: usize = 2_000;
 
 impl Hierarchy {
     /// Of a turn graph, contracted in the given order of its nodes.
@@ -109,7 +134,9 @@ impl Hierarchy {
                 edge[at] = half.arc(from.min(to), from.max(to)).map_or(NONE, |arc| arc as u32);
             }
         }
-        Ok(Hierarchy { node, rank, parent, half, edge })
+        let mut hierarchy = Hierarchy { node, rank, parent, half, edge, cells: vec![] };
+        hierarchy.cells = hierarchy.parts(CELL_ARCS).into_iter().map(|part| hierarchy.cell(part)).collect();
+        Ok(hierarchy)
     }
     /// How many nodes.
     pub fn len(&self) -> usize {
@@ -122,6 +149,43 @@ impl Hierarchy {
     pub fn ancestors(&self, rank: u32) -> impl Iterator<Item = u32> + '_ {
         std::iter::successors(Some(rank), |&at| Some(self.parent[at as usize]).filter(|&at| at != NONE))
     }
+    /// All ranks, as subtrees of at most `limit` arcs each and blocks of nodes above them.
+    pub fn parts(&self, limit: usize) -> Vec<Part> {
+        let n = self.len() as u32;
+        let mut begin: Vec<u32> = (0..n).collect();
+        for at in 0..n as usize {
+            if let Some(up) = begin.get(self.parent[at] as usize) {
+                begin[self.parent[at] as usize] = begin[at].min(*up);
+            }
+        }
+        let arcs =
+            |start: u32, end: u32| -> u32 { self.half.iter().map(|half| half.first[end as usize] - half.first[start as usize]).sum() };
+        let mut parts: Vec<Part> = vec![];
+        let mut at = 0;
+        while at < n {
+            let fits = |up: &u32| begin[*up as usize] == at && arcs(at, up + 1) as usize <= limit;
+            let top = self.ancestors(at).take_while(fits).last();
+            match (top, parts.last_mut()) {
+                (None, Some(part)) if !part.whole && part.ranks.len() < BLOCK as usize => part.ranks.end += 1,
+                (None, _) => parts.push(Part { ranks: at..at + 1, whole: false }),
+                (Some(top), _) => parts.push(Part { ranks: at..top + 1, whole: true }),
+            }
+            at = parts.last().map_or(n, |part| part.ranks.end);
+        }
+        parts
+    }
+
+    fn cell(&self, part: Part) -> Cell {
+        let mut gates = vec![];
+        if part.whole {
+            let above = part.ranks.clone().flat_map(|at| self.half[BACKWARD].heads(at)).filter(|above| **above >= part.ranks.end);
+            gates.extend(above);
+            gates.sort_unstable();
+            gates.dedup();
+        }
+        Cell { part, gates }
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         let half = |half: &Half| 4 * (half.first.len() + half.head.len() + half.lower_first.len() + half.lower.len()) + half.nth.len();

@@ -1,5 +1,8 @@
 //! Costs from many places to many: the nodes above those of one side are selected once; each place of the other side climbs, and
-//! sweeps down over them (Delling, Goldberg, Werneck 2011).
+//! sweeps down over them (Delling, Goldberg, Werneck 2011). What is within reach of one is found by the same sweep over those cells of
+//! the roads that it gets into.
+
+use std::ops::Range;
 
 use super::{
     Cost, Hierarchy, Metric, Search,
@@ -12,68 +15,100 @@ const ALONE: usize = 200_000;
 
 /// The least cost from each source to each target, row by row of sources; [`Cost::NEVER`] where there is no way.
 ///
-/// A source or target is one or several nodes, each with what is to be added for it.
-pub fn matrix(hierarchy: &Hierarchy, metric: &Metric, from: &[Vec<(u32, Cost)>], to: &[Vec<(u32, Cost)>]) -> Vec<Cost> {
+/// A source or target is one or several nodes, each with what is to be added for it. More memories are made where more workers help.
+pub fn matrix(
+    hierarchy: &Hierarchy,
+    metric: &Metric,
+    memories: &mut Vec<Sweep>,
+    from: &[Vec<(u32, Cost)>],
+    to: &[Vec<(u32, Cost)>],
+) -> Vec<Cost> {
     if from.len() <= to.len() {
-        return rows(hierarchy, metric, FORWARD, from, to);
+        return rows(hierarchy, metric, memories, FORWARD, from, to);
     }
-    let columns = rows(hierarchy, metric, BACKWARD, to, from);
+    let columns = rows(hierarchy, metric, memories, BACKWARD, to, from);
     (0..columns.len()).map(|at| columns[at % to.len() * from.len() + at / to.len()]).collect()
 }
 
-/// The least cost from one of several nodes to every node, by node.
-pub fn all(hierarchy: &Hierarchy, metric: &Metric, from: &[(u32, Cost)]) -> Vec<Cost> {
-    let mut memory = Memory::new(hierarchy);
-    memory.sweep(hierarchy, metric, FORWARD, from, (0..hierarchy.len() as u32).rev());
-    hierarchy.rank.iter().map(|&rank| memory.least[rank as usize]).collect()
-}
-
 /// The least costs between few places that climb in one half, and many that are swept down to in the other; row by row of the few.
-fn rows(hierarchy: &Hierarchy, metric: &Metric, side: usize, few: &[Vec<(u32, Cost)>], many: &[Vec<(u32, Cost)>]) -> Vec<Cost> {
+fn rows(
+    hierarchy: &Hierarchy,
+    metric: &Metric,
+    memories: &mut Vec<Sweep>,
+    side: usize,
+    few: &[Vec<(u32, Cost)>],
+    many: &[Vec<(u32, Cost)>],
+) -> Vec<Cost> {
     let mut costs = vec![Cost::NEVER; few.len() * many.len()];
-    let mut memory = vec![Memory::new(hierarchy)];
-    let entries: Vec<(u32, Cost)> = many.iter().flatten().copied().collect();
-    memory[0].search.begin(hierarchy, [&entries, &[]]);
-    let mut selected = memory[0].search.climb.clone();
-    selected.sort_unstable_by_key(|&rank| std::cmp::Reverse(rank));
-    if few.len() * selected.len() > ALONE {
-        memory.resize_with(workers().min(few.len()), || Memory::new(hierarchy));
+    if memories.is_empty() {
+        memories.push(Sweep::new(hierarchy));
     }
+    let entries: Vec<(u32, Cost)> = many.iter().flatten().copied().collect();
+    memories[0].search.begin(hierarchy, [&entries, &[]]);
+    let mut selected = memories[0].search.climb.clone();
+    selected.sort_unstable_by_key(|&rank| std::cmp::Reverse(rank));
+    let helpers = if few.len() * selected.len() > ALONE { workers().min(few.len()) } else { 1 };
+    memories.resize_with(helpers.max(memories.len()), || Sweep::new(hierarchy));
     let rows = few.iter().zip(costs.chunks_mut(many.len().max(1))).collect();
-    share(&mut memory, rows, |(place, row), memory| {
-        memory.sweep(hierarchy, metric, side, place, selected.iter().copied());
+    share(&mut memories[..helpers], rows, |(place, row), memory| {
+        memory.climb(hierarchy, metric, side, place);
+        for &rank in &selected {
+            memory.descend(hierarchy, metric, side, rank);
+        }
         for (place, cost) in many.iter().zip(row) {
-            *cost = place.iter().fold(Cost::NEVER, |least, &(node, more)| least.min(memory.least(hierarchy, node) + more));
+            let least = |node: u32| hierarchy.rank.get(node as usize).map_or(Cost::NEVER, |&rank| memory.least[rank as usize]);
+            *cost = place.iter().fold(Cost::NEVER, |sum, &(node, more)| sum.min(least(node) + more));
         }
     });
     costs
 }
 
-struct Memory {
+/// Memory for sweeps on one hierarchy, used again from one to the next.
+pub struct Sweep {
     search: Search,
     /// By rank, where the last sweep was: the least cost.
     least: Vec<Cost>,
 }
 
-impl Memory {
-    fn new(hierarchy: &Hierarchy) -> Memory {
-        Memory { search: Search::new(hierarchy), least: vec![Cost::NEVER; hierarchy.len()] }
+impl Sweep {
+    pub fn new(hierarchy: &Hierarchy) -> Sweep {
+        Sweep { search: Search::new(hierarchy), least: vec![Cost::NEVER; hierarchy.len()] }
     }
 
-    /// Climbs in one half, then takes the least costs in the other down to ranks, given from above and with all their ancestors.
-    fn sweep(&mut self, hierarchy: &Hierarchy, metric: &Metric, side: usize, place: &[(u32, Cost)], ranks: impl Iterator<Item = u32>) {
-        let (half, costs) = (&hierarchy.half[1 - side], &metric.cost[1 - side]);
+    /// All nodes that cost at most `limit` from one of several, in no particular order.
+    pub fn reach(&mut self, hierarchy: &Hierarchy, metric: &Metric, from: &[(u32, Cost)], limit: Cost) -> Vec<(u32, Cost)> {
+        let mut reached = vec![];
+        self.climb(hierarchy, metric, FORWARD, from);
+        for cell in hierarchy.cells.iter().rev() {
+            let Range { start, end } = cell.part.ranks;
+            let entered = || cell.gates.iter().any(|gate| self.least[*gate as usize] <= limit);
+            if cell.part.whole && !self.search.climbed(end - 1) && !entered() {
+                continue;
+            }
+            for rank in (start..end).rev() {
+                let cost = self.descend(hierarchy, metric, FORWARD, rank);
+                if cost <= limit {
+                    reached.push((hierarchy.node[rank as usize], cost));
+                }
+            }
+        }
+        reached
+    }
+
+    /// Climbs in one half.
+    fn climb(&mut self, hierarchy: &Hierarchy, metric: &Metric, side: usize, place: &[(u32, Cost)]) {
         self.search.begin(hierarchy, if side == FORWARD { [place, &[]] } else { [&[], place] });
         self.search.ascend(hierarchy, metric, |_, _| Cost::NEVER);
-        for rank in ranks {
-            let arcs = half.arcs(rank);
-            let climbed = self.search.reached[side][rank as usize].0;
-            let ways = half.head[arcs.clone()].iter().zip(&costs[arcs]);
-            self.least[rank as usize] = ways.fold(climbed, |least, (&above, &cost)| least.min(self.least[above as usize] + cost));
-        }
     }
 
-    fn least(&self, hierarchy: &Hierarchy, node: u32) -> Cost {
-        hierarchy.rank.get(node as usize).map_or(Cost::NEVER, |&rank| self.least[rank as usize])
+    /// Takes the least cost down to a rank in the other half, after all ranks above that lead there.
+    fn descend(&mut self, hierarchy: &Hierarchy, metric: &Metric, side: usize, rank: u32) -> Cost {
+        let half = &hierarchy.half[1 - side];
+        let arcs = half.arcs(rank);
+        let climbed = self.search.reached[side][rank as usize].0;
+        let ways = half.head[arcs.clone()].iter().zip(&metric.cost[1 - side][arcs]);
+        let least = ways.fold(climbed, |least, (&above, &cost)| least.min(self.least[above as usize] + cost));
+        self.least[rank as usize] = least;
+        least
     }
 }

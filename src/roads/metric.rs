@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Arc, Cost, Hierarchy, TurnGraph,
-    hierarchy::{BACKWARD, FORWARD, NONE},
+    hierarchy::{BACKWARD, FORWARD, NONE, Part},
     parallel::{join, share, workers},
 };
 
@@ -12,8 +12,6 @@ use super::{
 const ALONE: usize = 100_000;
 /// How many subtrees there are for each worker at least, so that all end at about the same time.
 const TASKS: usize = 16;
-/// Nodes whose arcs take in what is below all of them side by side, before they turn to each other.
-const BLOCK: u32 = 32;
 
 /// By half and arc of a [`Hierarchy`]: the cheapest way between its ends over nodes of lower rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +28,7 @@ impl Metric {
         let (forward, backward) = join(workers > 1, half(FORWARD), half(BACKWARD));
         let mut cost = [forward, backward];
         let mut scratch = vec![vec![Cost::NEVER; hierarchy.len()]; workers];
-        let parts = parts(hierarchy, if workers > 1 { total / workers / TASKS } else { total });
+        let parts = hierarchy.parts(if workers > 1 { total / workers / TASKS } else { total });
 
         // Whole subtrees first, each by one worker; what lies above them waits.
         let mut subtrees = vec![];
@@ -163,39 +161,6 @@ fn base_of(hierarchy: &Hierarchy, graph: &TurnGraph, arcs: &[Cost], cost: &mut [
             graph.edges(from).filter(|&edge| graph.head[edge] == node).for_each(|edge| lower(from, edge));
         }
     }
-}
-
-/// Consecutive ranks.
-struct Part {
-    ranks: Range<u32>,
-    /// Whether it is a subtree of the elimination tree; otherwise it is some nodes above such.
-    whole: bool,
-}
-
-/// All ranks, as subtrees of at most `limit` arcs each and blocks of nodes above them.
-fn parts(hierarchy: &Hierarchy, limit: usize) -> Vec<Part> {
-    let n = hierarchy.len() as u32;
-    let mut begin: Vec<u32> = (0..n).collect();
-    for at in 0..n as usize {
-        if let Some(up) = begin.get(hierarchy.parent[at] as usize) {
-            begin[hierarchy.parent[at] as usize] = begin[at].min(*up);
-        }
-    }
-    let arcs =
-        |start: u32, end: u32| -> u32 { hierarchy.half.iter().map(|half| half.first[end as usize] - half.first[start as usize]).sum() };
-    let mut parts: Vec<Part> = vec![];
-    let mut at = 0;
-    while at < n {
-        let fits = |up: &u32| begin[*up as usize] == at && arcs(at, up + 1) as usize <= limit;
-        let top = hierarchy.ancestors(at).take_while(fits).last();
-        match (top, parts.last_mut()) {
-            (None, Some(part)) if !part.whole && part.ranks.len() < BLOCK as usize => part.ranks.end += 1,
-            (None, _) => parts.push(Part { ranks: at..at + 1, whole: false }),
-            (Some(top), _) => parts.push(Part { ranks: at..top + 1, whole: true }),
-        }
-        at = parts.last().map_or(n, |part| part.ranks.end);
-    }
-    parts
 }
 
 /// Takes the arcs of the next ranks off both halves.

@@ -8,8 +8,9 @@ use super::{
     guidance::{self, Intersection, Step},
     network::{Class, span_m},
     polyline::{self, Precision},
+    simplify::outstanding,
     snap::Snap,
-    trip::{Leg, Scene, Track, minus},
+    trip::{Leg, Scene, Track},
 };
 
 /// How lines are written.
@@ -203,9 +204,9 @@ pub fn error(code: &str, message: &str, out: &mut Vec<u8>) {
     text(out, "}");
 }
 
-/// Tenths of a second, rounded.
+/// Tenths of a second of driving, rounded.
 const fn tenths(cost: Cost) -> i64 {
-    (cost.ms() as i64 + 50) / 100
+    (cost.driven().ms() as i64 + 50) / 100
 }
 
 fn write_waypoint(network: &Network, snap: &Snap, out: &mut Vec<u8>) {
@@ -349,7 +350,7 @@ fn write_step(scene: &Scene<'_>, step: &Step<'_>, track: &Track, detail: &Detail
     text(out, r#","intersections":"#);
     list(out, &step.intersections, |out, intersection| write_intersection(intersection, out));
     text(out, ",");
-    measures(out, tenths(end) - tenths(start), i64::from(minus(end, start).dm()));
+    measures(out, tenths(end) - tenths(start), i64::from(end.minus(start).dm()));
     text(out, "}");
 }
 
@@ -406,7 +407,7 @@ fn write_annotation(scene: &Scene<'_>, leg: &Leg, track: &Track, asked: &Annotat
     for (i, ends) in track.first.windows(2).enumerate() {
         let lengths = &lengths[ends[0] as usize..ends[1] as usize];
         let turn = if i == 0 { Cost::ZERO } else { scene.turn(leg.nodes[i - 1], leg.nodes[i]) };
-        let cost = minus(track.cost(i..i + 1), turn);
+        let cost = track.cost(i..i + 1).minus(turn);
         let total: f64 = lengths.iter().sum();
         let (mut driven, mut last) = (0.0, (0, 0));
         for (k, length) in lengths.iter().enumerate() {
@@ -493,36 +494,6 @@ fn simplified(line: &[Point]) -> Vec<Point> {
     line.iter().zip(kept).filter(|(_, kept)| *kept).map(|(position, _)| *position).collect()
 }
 
-/// Douglas and Peucker's algorithm with a stack of its own, so that no line is too long for the thread's: which positions lie
-/// further than the tolerance from the line through those that are kept.
-fn outstanding(line: &[(f64, f64)], tolerance: f64) -> Vec<bool> {
-    let mut kept = vec![false; line.len()];
-    for end in [0, line.len() - 1] {
-        kept[end] = true;
-    }
-    let mut spans = vec![(0, line.len() - 1)];
-    while let Some((start, end)) = spans.pop() {
-        let (a, b) = (line[start], line[end]);
-        let (dx, dy) = (b.0 - a.0, b.1 - a.1);
-        let inverse = 1.0 / (dx * dx + dy * dy).max(f64::MIN_POSITIVE);
-        let (mut furthest, mut most) = (start, tolerance * tolerance);
-        for (i, position) in line.iter().enumerate().take(end).skip(start + 1) {
-            let (x, y) = (position.0 - a.0, position.1 - a.1);
-            let along = ((x * dx + y * dy) * inverse).clamp(0.0, 1.0);
-            let (x, y) = (x - along * dx, y - along * dy);
-            let square = x * x + y * y;
-            if square > most {
-                (furthest, most) = (i, square);
-            }
-        }
-        if furthest > start {
-            kept[furthest] = true;
-            spans.extend([(start, furthest), (furthest, end)]);
-        }
-    }
-    kept
-}
-
 fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
@@ -532,7 +503,8 @@ fn quoted(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
-fn list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+/// A JSON array.
+pub fn list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
     out.push(b'[');
     for (i, item) in items.iter().enumerate() {
         if i > 0 {
@@ -569,7 +541,7 @@ fn decimal(out: &mut Vec<u8>, value: i64, places: u32) {
 }
 
 /// `[longitude,latitude]` with six decimals, as OSRM keeps them.
-fn location(out: &mut Vec<u8>, position: Point) {
+pub fn location(out: &mut Vec<u8>, position: Point) {
     let micro = |value: i32| (i64::from(value) + 5 * i64::from(value.signum())) / 10;
     out.push(b'[');
     decimal(out, micro(position.lon), 6);

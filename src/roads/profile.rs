@@ -61,8 +61,8 @@ pub struct Access {
     deny: BTreeSet<String>,
     /// Values for those who begin or end there.
     destination: BTreeSet<String>,
-    /// What driving through there takes on top, seconds.
-    through: f64,
+    /// What keeps others from driving through there where there is another way: they count so much longer, minutes.
+    through_minutes: u8,
     /// Tag to values that allow as well.
     #[serde(default)]
     also: BTreeMap<String, BTreeSet<String>>,
@@ -315,7 +315,7 @@ impl Profile {
                 ("speed.top".into(), speed.top.unwrap_or(0.0), SPEED_MAX),
                 ("maxspeed.factor".into(), self.maxspeed.as_ref().map_or(0.0, |maxspeed| maxspeed.factor), 2.0),
                 ("oneway.against".into(), self.oneway.against, 1.0),
-                ("access.through".into(), self.access.through, DELAY_MAX),
+                ("access.through_minutes".into(), self.access.through_minutes.into(), 31.0),
                 ("turn.penalty".into(), self.turn.penalty, DELAY_MAX),
                 ("turn.u_turn".into(), self.turn.u_turn, DELAY_MAX),
             ]);
@@ -468,9 +468,9 @@ impl Profile {
         ((angle + if u_turn { self.turn.u_turn } else { 0.0 }) * 1e3).round() as u32
     }
 
-    /// What driving through roads for those who begin or end there takes on top, milliseconds.
-    pub fn through_ms(&self) -> u32 {
-        (self.access.through * 1e3) as u32
+    /// The surcharge for driving through roads for those who begin or end there, minutes.
+    pub fn surcharge(&self) -> u8 {
+        self.access.through_minutes
     }
 }
 

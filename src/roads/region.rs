@@ -3,7 +3,7 @@
 use std::sync::{Arc as Shared, Mutex, PoisonError};
 
 use super::{
-    Arc, Cost, Hierarchy, Metric, Network, Point, Search, TurnGraph,
+    Arc, Cost, Hierarchy, Metric, Network, Point, Search, Sweep, TurnGraph,
     build::{Built, ProfileGraph},
     closures::Driver,
     dijkstra::Dijkstra,
@@ -44,6 +44,7 @@ pub struct Mode {
     reach: Vec<(bool, bool)>,
     searches: Pool<Search>,
     dijkstras: Pool<Dijkstra>,
+    sweeps: Pool<Vec<Sweep>>,
 }
 
 /// Searches' memories, each as large as the roads: as many as ever ran side by side, whichever threads they ran on.
@@ -104,12 +105,17 @@ impl Region {
 }
 
 /// The orders of all profiles' hierarchies: what takes longest to make, and is kept.
-pub fn orders(built: &Built) -> Vec<Vec<u32>> {
-    built.graphs.iter().map(|graph| order(&built.network, &graph.turns)).collect()
+/// `begun` is told the name of each profile, and may give up.
+pub fn orders(built: &Built, mut begun: impl FnMut(&str) -> Result<()>) -> Result<Vec<Vec<u32>>> {
+    let order = |graph: &ProfileGraph| {
+        begun(&graph.profile.name)?;
+        Ok(order(&built.network, &graph.turns))
+    };
+    built.graphs.iter().map(order).collect()
 }
 
 /// How a packed region begins: what it is, and the version of what follows.
-const MAGIC: &[u8] = b"biaotu roads 1\n";
+const MAGIC: &[u8] = b"biaotu roads 2\n";
 
 /// What was built and the orders of its hierarchies, as bytes to be kept.
 ///
@@ -162,6 +168,7 @@ impl Mode {
             nodes,
             searches: Pool(Mutex::default()),
             dijkstras: Pool(Mutex::default()),
+            sweeps: Pool(Mutex::default()),
         })
     }
 
@@ -172,6 +179,10 @@ impl Mode {
     /// Searches this mode's turns.
     pub fn dijkstra<R>(&self, work: impl FnOnce(&mut Dijkstra) -> R) -> R {
         self.dijkstras.with(Dijkstra::default, work)
+    }
+    /// Sweeps over this mode's hierarchy.
+    pub fn sweep<R>(&self, work: impl FnOnce(&mut Vec<Sweep>) -> R) -> R {
+        self.sweeps.with(|| vec![Sweep::new(&self.hierarchy)], work)
     }
     pub fn driver(&self) -> Driver<'_> {
         Driver { profile: &self.profile.name, emergency: self.profile.emergency }

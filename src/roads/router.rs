@@ -3,7 +3,8 @@
 use super::{
     Arc, Cost, Metric,
     closures::Closures,
-    matrix,
+    isochrone::Reached,
+    matrix::matrix,
     region::Mode,
     search::{Meeting, Route},
     snap::{Snap, Ways},
@@ -81,7 +82,7 @@ impl Ground<'_> {
                 continue;
             }
             for edge in self.mode.turns.edges(*node) {
-                let cost = rest + Cost::new(self.mode.turns.turn_ms[edge], 0);
+                let cost = rest + self.mode.turns.turn(edge);
                 starts.push(Start { node: self.mode.turns.head[edge], cost, left: *node });
             }
         }
@@ -261,7 +262,7 @@ impl Conditions<'_> {
         let ground = self.ground();
         let (starts, ends) = (ground.starts(from), ground.ends(to));
         let seeds: Vec<(u32, Cost)> = starts.iter().map(|start| (start.node, start.cost)).collect();
-        let bound = Cost::new((f64::from(best.cost.ms()) * (1.0 + LONGER_MAX)) as u32, u32::MAX);
+        let bound = Cost::within((f64::from(best.cost.ms()) * (1.0 + LONGER_MAX)) as u32);
         let candidates: Vec<Leg> = self.mode.search(|search| {
             let meetings = search.meetings(&self.mode.hierarchy, metric, &seeds, &ends, |_| bound);
             let leg = |meeting: Meeting| {
@@ -321,33 +322,38 @@ impl Conditions<'_> {
         )
     }
 
-    /// The arcs that are reached from a place within a limit: each with the shares of its length that are driven (as far as it is open)
-    /// and the milliseconds at both.
-    pub fn reach(&self, from: &Snap, limit: Cost) -> Vec<(Arc, f64, f64, (u32, u32))> {
+    /// What is reached of the arcs from a place within a limit, as far as each is open. An arc may be there more than once.
+    pub fn reach(&self, from: &Snap, limit: Cost) -> Vec<Reached> {
         let (ground, driver) = (self.ground(), self.mode.driver());
         let seeds: Vec<(u32, Cost)> = ground.starts(from).iter().map(|start| (start.node, start.cost)).collect();
-        let limit = Cost::new(limit.ms(), u32::MAX);
-        let nodes = self.mode.dijkstra(|search| search.reach(&self.mode.turns, &self.costs, &seeds, limit));
-        let mut reached: Vec<(Arc, f64, u32)> = ground.arcs(from).map(|(arc, at)| (arc, at, 0)).collect();
-        reached.extend(nodes.into_iter().map(|(node, cost)| (self.mode.turns.arc[node as usize], 0.0, cost.ms())));
-        let driven = reached.into_iter().filter_map(|(arc, from, start)| {
-            let to = self.closures.open_until(arc, from, driver);
-            let cost = self.closures.slowed(arc, self.mode.free[arc.index()], driver);
+        let limit = Cost::within(limit.ms());
+        let nodes = match &self.metric {
+            Some(metric) => self.mode.sweep(|memories| memories[0].reach(&self.mode.hierarchy, metric, &seeds, limit)),
+            None => self.mode.dijkstra(|search| search.reach(&self.mode.turns, &self.costs, &seeds, limit)),
+        };
+        let entered = ground.arcs(from).map(|(arc, at)| (arc, at, 0));
+        let entered = entered.chain(nodes.into_iter().map(|(node, cost)| (self.mode.turns.arc[node as usize], 0.0, cost.ms())));
+        let driven = entered.filter_map(|(arc, from, start_ms)| {
+            let [free, cost] = [self.mode.free[arc.index()], self.costs[arc.index()]];
+            let (to, cost) = match cost == free {
+                true => (1.0, cost),
+                false => (self.closures.open_until(arc, from, driver), self.closures.slowed(arc, free, driver)),
+            };
             let left_out = self.costs[arc.index()].is_never() && to == 1.0;
-            (to > from && !cost.is_never() && !left_out)
-                .then(|| (arc, from, to, (start, start + (f64::from(cost.ms()) * (to - from)) as u32)))
+            let end_ms = || start_ms + (f64::from(cost.ms()) * (to - from)) as u32;
+            (to > from && !cost.is_never() && !left_out).then(|| Reached { arc, from, to, start_ms, end_ms: end_ms() })
         });
         driven.collect()
     }
 
-    /// The costs of the fastest trips from each of some places to each of others, row by row; [`Cost::NEVER`] where there is none.
+    /// What driving from each of some places to each of others takes, row by row; [`Cost::NEVER`] where there is no way.
     pub fn table(&self, from: &[Snap], to: &[Snap]) -> Vec<Cost> {
         let ground = self.ground();
         let sources: Vec<Vec<(u32, Cost)>> =
             from.iter().map(|snap| ground.starts(snap).iter().map(|start| (start.node, start.cost)).collect()).collect();
         let targets: Vec<Vec<(u32, Cost)>> = to.iter().map(|snap| ground.ends(snap)).collect();
         let mut costs = match &self.metric {
-            Some(metric) => matrix::matrix(&self.mode.hierarchy, metric, &sources, &targets),
+            Some(metric) => self.mode.sweep(|memories| matrix(&self.mode.hierarchy, metric, memories, &sources, &targets)),
             None => self
                 .mode
                 .dijkstra(|search| sources.iter().flat_map(|seeds| search.many(&self.mode.turns, &self.costs, seeds, &targets)).collect()),
@@ -363,6 +369,7 @@ impl Conditions<'_> {
                 }
             }
         }
+        costs.iter_mut().for_each(|cost| *cost = cost.driven());
         costs
     }
 }

@@ -103,6 +103,11 @@ impl Search {
         }
     }
 
+    /// Whether the search climbs over a rank.
+    pub(super) fn climbed(&self, rank: u32) -> bool {
+        self.seen[rank as usize]
+    }
+
     /// Climbs, lower nodes first. `met` is told at which nodes both ends arrive for how much, and says what is too much to go on.
     pub(super) fn ascend(&mut self, hierarchy: &Hierarchy, metric: &Metric, mut met: impl FnMut(u32, Cost) -> Cost) {
         let mut limit = Cost::NEVER;

@@ -28,11 +28,11 @@ impl Snap {
     }
     /// What driving an arc from here to its end costs: with [`Snap::until`] it adds up to the whole.
     pub fn beyond(&self, arc: Arc, whole: Cost) -> Cost {
-        if whole.is_never() { whole } else { minus(whole, self.until(arc, whole)) }
+        if whole.is_never() { whole } else { whole.minus(self.until(arc, whole)) }
     }
     /// What driving on an arc from here to a place not before it costs.
     pub fn between(&self, to: &Snap, arc: Arc, whole: Cost) -> Cost {
-        if whole.is_never() { whole } else { minus(to.until(arc, whole), self.until(arc, whole)) }
+        if whole.is_never() { whole } else { to.until(arc, whole).minus(self.until(arc, whole)) }
     }
     /// The first position of the road's shape after this place, as an index into [`Network::shape`].
     pub fn vertex(&self, network: &Network) -> usize {
@@ -53,11 +53,6 @@ fn lengths(positions: impl Iterator<Item = Point>) -> Vec<f64> {
             sum
         })
         .collect()
-}
-
-/// The difference of two costs, where one is a part of the other.
-pub(super) fn minus(whole: Cost, part: Cost) -> Cost {
-    Cost::new(whole.ms().saturating_sub(part.ms()), whole.dm().saturating_sub(part.dm()))
 }
 
 /// A trip from one place to the next.
@@ -115,7 +110,7 @@ impl<'a> Scene<'a> {
     /// What the turn between two nodes takes.
     pub(super) fn turn(&self, from: u32, to: u32) -> Cost {
         let edge = self.turns.edges(from).find(|edge| self.turns.head[*edge] == to);
-        Cost::new(edge.map_or(0, |edge| self.turns.turn_ms[edge]), 0)
+        edge.map_or(Cost::ZERO, |edge| self.turns.turn(edge))
     }
     /// What a leg costs, added up piece by piece.
     pub fn cost(&self, leg: &Leg) -> Cost {
@@ -177,7 +172,7 @@ impl Track {
 
     /// The cost of the arcs `arcs`, turns into them included.
     pub fn cost(&self, arcs: Range<usize>) -> Cost {
-        minus(self.reach[arcs.end], self.reach[arcs.start])
+        self.reach[arcs.end].minus(self.reach[arcs.start])
     }
     /// The positions of the arcs `arcs`.
     pub fn line(&self, arcs: Range<usize>) -> &[Point] {

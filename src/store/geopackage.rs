@@ -21,11 +21,11 @@ use super::{
     Batch, Kind, Store,
     ddl::{self, Dialect, quoted},
     faults::{self, fault},
-    rows, sync, wkb,
+    rows, sync,
 };
 use crate::{
     error::{Code, Error, Result},
-    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, GeometryKind, Layer, ROADS, Value, Write, layer::system},
+    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, GeometryKind, Layer, ROADS, Value, Write, layer::system, wkb},
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/geopackage");

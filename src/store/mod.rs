@@ -10,7 +10,6 @@ mod geopackage;
 mod postgis;
 mod rows;
 mod sync;
-pub mod wkb;
 
 use std::sync::Arc;
 

@@ -15,11 +15,11 @@ use super::{
     Batch, Kind, Store,
     ddl::{self, Dialect, quoted},
     faults::{self, fault},
-    rows, sync, wkb,
+    rows, sync,
 };
 use crate::{
     error::{Code, Error, Result},
-    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, Geometry, GeometryKind, Layer, ROADS, Value, Write},
+    model::{Catalog, Change, Committed, Deleted, Draft, Feature, FieldType, Geometry, GeometryKind, Layer, ROADS, Value, Write, wkb},
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgis");

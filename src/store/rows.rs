@@ -7,10 +7,9 @@ use rusqlite::types::ValueRef;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::wkb;
 use crate::{
     error::{Error, Result},
-    model::{Feature, Field, FieldType, Geometry, Layer, Value, value::YEARS},
+    model::{Feature, Field, FieldType, Geometry, Layer, Value, value::YEARS, wkb},
 };
 
 /// The texts of one field: those that many features share are kept once.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use biaotu::{
     error::Code,
+    exchange::{Crs, lines},
     osm::Coding,
-    roads::{Arc, Built, Line, Point, Profile, build, from_lines, from_osm, network::span_m, survey::Survey, tags},
+    roads::{Arc, Built, Cost, Dijkstra, Line, Point, Profile, build, from_lines, from_osm, network::span_m, survey::Survey, tags},
 };
 
 use crate::support::{Random, ascii::Drawing};
@@ -345,6 +346,13 @@ fn nobody_drives_through_where_one_may_only_arrive() {
     assert_eq!(ms(&["bc", "cd", "de"]), 0);
     assert_eq!(ms(&["ab", "bc", "cd", "de"]), 300_000);
     assert_eq!(drawn.walk("emergency", &["ab", "bc", "cd", "de"]), Some(0));
+    // That is to keep trips out where there is another way; what they take is told without it.
+    let graph = drawn.graph("car");
+    let end = |letters: &str| [(graph.turns.arc.iter().position(|arc| *arc == drawn.arc(letters)).unwrap() as u32, Cost::ZERO)];
+    let trip = Dijkstra::default().route(&graph.turns, &graph.cost, &end("ab"), &end("de")).unwrap().cost;
+    let arcs = ["ab", "bc", "cd"].iter().fold(Cost::ZERO, |sum, letters| sum + drawn.cost("car", letters));
+    assert_eq!((trip.surcharge(), trip.ms() - 300_000, trip.driven(), trip.dm()), (5, arcs.ms(), arcs, arcs.dm()));
+    assert_eq!(trip.minus(arcs).surcharge(), 5);
 }
 
 #[test]
@@ -702,4 +710,69 @@ fn neighbours_in_memory_are_neighbours_in_space() {
     assert!(mean(&built.network.junctions) < 16.0);
     let roads: Vec<Point> = built.network.roads.iter().map(|road| built.network.junctions[road.from as usize]).collect();
     assert!(mean(&roads) < 12.0);
+}
+
+/// Name, class, oneway, speed, and a line.
+type Row<'a> = (&'a str, &'a str, bool, f64, &'a [(f64, f64)]);
+
+/// A GeoPackage with a line layer and one of places beside it, as QGIS writes them; lines as WKB without its head.
+fn a_geopackage(epsg: u32, rows: &[Row<'_>]) -> Vec<u8> {
+    let file = rusqlite::Connection::open_in_memory().unwrap();
+    file.execute_batch(&format!(
+        "CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT, srs_id INTEGER PRIMARY KEY, organization TEXT, organization_coordsys_id INTEGER, definition TEXT);
+         INSERT INTO gpkg_spatial_ref_sys VALUES ('one', {epsg}, 'EPSG', {epsg}, '');
+         CREATE TABLE gpkg_geometry_columns (table_name TEXT, column_name TEXT, geometry_type_name TEXT, srs_id INTEGER, z INTEGER, m INTEGER);
+         INSERT INTO gpkg_geometry_columns VALUES ('道路', '几何', 'MULTILINESTRING', {epsg}, 0, 0), ('places', 'geom', 'POINT', {epsg}, 0, 0);
+         CREATE TABLE places (fid INTEGER PRIMARY KEY, geom BLOB);
+         CREATE TABLE \"道路\" (fid INTEGER PRIMARY KEY, 几何 BLOB, 名称 TEXT, 道路等级 TEXT, 单行 BOOLEAN, 限速 REAL);
+         INSERT INTO \"道路\" (名称) VALUES ('not drawn yet');"
+    ))
+    .unwrap();
+    for (name, class, oneway, speed, line) in rows {
+        let mut blob = b"GP\0\x01".to_vec();
+        blob.extend_from_slice(&epsg.to_le_bytes());
+        // One line of a MultiLineString.
+        for head in [&[5u32, 1][..], &[2, line.len() as u32]] {
+            blob.push(1);
+            head.iter().for_each(|word| blob.extend_from_slice(&word.to_le_bytes()));
+        }
+        line.iter().flat_map(|(x, y)| [x, y]).for_each(|c| blob.extend_from_slice(&c.to_le_bytes()));
+        let values = rusqlite::params![blob, name, class, oneway, speed];
+        file.execute("INSERT INTO \"道路\" (几何, 名称, 道路等级, 单行, 限速) VALUES (?, ?, ?, ?, ?)", values).unwrap();
+    }
+    file.serialize("main").unwrap().to_vec()
+}
+
+#[test]
+fn a_geopackage_of_lines_is_read_in_its_own_coordinates() {
+    let crs: Crs = "EPSG:4547".parse().unwrap();
+    let (a, b, c) = ((495_000.0, 3_166_000.0), (496_000.0, 3_166_000.0), (496_000.0, 3_167_000.0));
+    let mut bytes = a_geopackage(4547, &[("沿江路", "县道", true, 50.0, &[a, b]), ("南门街", "主干路", false, 40.0, &[b, c])]);
+    // As left by a writer in WAL mode.
+    bytes[18..20].fill(2);
+    // What the file declares goes before what is asked.
+    let read = lines::geopackage(&bytes, Crs::Wgs84).unwrap();
+    assert_eq!(read[0].0, [a, b].map(|(x, y)| crs.to_wgs84(x, y).unwrap()));
+    let expected = [("fid", "2"), ("name", "沿江路"), ("highway", "secondary"), ("oneway", "1"), ("maxspeed", "50")];
+    assert_eq!(read[0].1, tags(&expected));
+    let (packed, report) = biaotu::app::roads::Survey::GeoPackage(Crs::Wgs84).pack(&bytes, |_| Ok(())).unwrap();
+    assert!(!packed.is_empty());
+    let car = report.profiles.iter().find(|profile| profile.profile == "car").unwrap();
+    assert_eq!((report.roads, report.junctions, car.arcs), (2, 3, 3));
+    // Drawn on a shifted map, whatever the file says.
+    let shifted = a_geopackage(4326, &[("沿江路", "县道", false, 50.0, &[(113.95, 28.61), (113.96, 28.61)])]);
+    assert_eq!(lines::geopackage(&shifted, Crs::Gcj02).unwrap()[0].0[0], Crs::Gcj02.to_wgs84(113.95, 28.61).unwrap());
+    // Swapped axes, another system, and what is no GeoPackage: refused, with the place.
+    let swapped = a_geopackage(4326, &[("沿江路", "县道", false, 50.0, &[(28.61, 113.95), (28.61, 113.96)])]);
+    let error = lines::geopackage(&swapped, Crs::Wgs84).unwrap_err();
+    assert!(error.code == Code::SwappedAxes && error.to_string().contains("道路[2].几何"), "{error}");
+    for broken in [&bytes[..bytes.len() / 3], &b"SQLite format 3"[..], b"", &shifted[..4096]] {
+        assert_eq!(lines::geopackage(broken, Crs::Wgs84).map(|_| ()).unwrap_err().code, Code::InvalidFile);
+    }
+    // Given up half-way.
+    let given_up = biaotu::app::roads::Survey::GeoPackage(Crs::Wgs84).pack(&bytes, |stage| match stage {
+        biaotu::app::roads::Stage::Ordering("foot") => Err(biaotu::error::Error::internal("given up")),
+        _ => Ok(()),
+    });
+    assert_eq!(given_up.unwrap_err().code, Code::Internal);
 }

@@ -47,7 +47,7 @@ fn town() -> Roads {
         }
     }
     let built = from_lines(&Profile::built_in().unwrap(), lines).unwrap();
-    let orders = region::orders(&built);
+    let orders = region::orders(&built, |_| Ok(())).unwrap();
     let packed = region::pack(&built, &orders).unwrap();
     Roads::new(Shared::new(Region::read(&packed).unwrap()), 0)
 }

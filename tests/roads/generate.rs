@@ -67,6 +67,7 @@ fn turns(network: &Network, open: &[bool], unit: &mut impl FnMut() -> f64) -> Tu
                 continue;
             }
             graph.head.push(next);
+            graph.surcharge.push(0);
             graph.turn_ms.push(if back { 20_000 } else { (8.0 * unit() * unit()) as u32 * 1000 });
         }
         graph.first.push(graph.head.len() as u32);

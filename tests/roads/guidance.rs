@@ -128,6 +128,7 @@ impl Town {
                 if nodes[to as usize] != from.reverse() || is_end {
                     self.turns.head.push(to);
                     self.turns.turn_ms.push(1000);
+                    self.turns.surcharge.push(0);
                 }
             }
             self.turns.first.push(self.turns.head.len() as u32);
@@ -207,7 +208,7 @@ impl Town {
                 let mut arc = self.turns.cost(node, edge, &self.cost);
                 if path.len() == 1 {
                     let whole = self.cost[scene.arc(node).index()];
-                    arc = from.beyond(scene.arc(node), whole) + Cost::new(self.turns.turn_ms[edge], 0);
+                    arc = from.beyond(scene.arc(node), whole) + self.turns.turn(edge);
                 }
                 let next: Vec<u32> = path.iter().copied().chain([self.turns.head[edge]]).collect();
                 heap.push((std::cmp::Reverse(cost + arc), next));

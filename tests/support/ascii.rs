@@ -144,7 +144,7 @@ impl Drawn {
         *self.arcs.get(letters).unwrap_or_else(|| panic!("no road {letters}: {:?}", self.arcs.keys()))
     }
 
-    fn graph(&self, profile: &str) -> &build::ProfileGraph {
+    pub fn graph(&self, profile: &str) -> &build::ProfileGraph {
         self.built.graphs.iter().find(|graph| graph.profile.name == profile).unwrap()
     }
 
@@ -163,7 +163,7 @@ impl Drawn {
         let mut sum = 0;
         for next in &walk[1..] {
             let edge = turns.edges(node).find(|edge| turns.arc[turns.head[*edge] as usize] == self.arc(next))?;
-            sum += turns.turn_ms[edge];
+            sum += turns.turn(edge).ms();
             node = turns.head[edge];
         }
         Some(sum)

@@ -7,20 +7,26 @@ use axum::{
     http::header,
     response::IntoResponse,
 };
-use serde_json::{Value as Json, json};
+use geo::{LineString, MultiPolygon, Polygon};
+use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     super::{params::Params, query::maybe_long},
     Answered,
-    answer::{answer, tenths},
+    answer::{answer, finish, tenths},
     asked::{Asked, Places, coordinates, number},
 };
 use crate::{
     app::App,
     error::{Code, Error},
     model::Viewer,
-    roads::{Cost, isochrone::isochrones, router::Trip},
+    roads::{
+        Cost, Point,
+        isochrone::isochrones,
+        osrm::{list, location},
+        router::Trip,
+    },
 };
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
@@ -72,22 +78,19 @@ async fn isochrone(
         let conditions = asked.conditions();
         let limits: Vec<Cost> = minutes.iter().map(|minutes| Cost::new((minutes * 60_000.0) as u32, 0)).collect();
         let areas = isochrones(&conditions, &snaps[0], &limits);
-        let features: Vec<Json> = areas.iter().zip(&minutes).enumerate().rev().map(|(n, (area, minutes))| {
-            let color = colors.get(n).map_or_else(|| SHADES[n % SHADES.len()].to_owned(), |color| format!("#{color}"));
-            let geometry = match (polygons, &area.area.0[..]) {
-                (true, [one]) => geojson::Geometry::new(geojson::GeometryValue::from(one)),
-                (true, _) => geojson::Geometry::new(geojson::GeometryValue::from(&area.area)),
-                (false, parts) => {
-                    let lines = geo::MultiLineString(parts.iter().flat_map(|part| std::iter::once(part.exterior()).chain(part.interiors())).cloned().collect());
-                    geojson::Geometry::new(geojson::GeometryValue::from(&lines))
-                }
-            };
-            json!({
-                "type": "Feature",
-                "properties": { "contour": minutes, "metric": "time", "color": color, "opacity": 0.33, "fill": color, "fillColor": color, "fill-opacity": 0.33, "fillOpacity": 0.33, "margin_m": area.margin_m.ceil() },
-                "geometry": geometry,
-            })
-        }).collect();
+        let features: Vec<_> = areas.iter().zip(&minutes).enumerate().rev().collect();
+        let mut body = br#"{"type":"FeatureCollection","features":"#.to_vec();
+        list(&mut body, &features, |out, (n, (area, minutes))| {
+            let color = colors.get(*n).map_or_else(|| SHADES[n % SHADES.len()].to_owned(), |color| format!("#{color}"));
+            let properties = json!({
+                "contour": minutes, "metric": "time", "color": color, "opacity": 0.33, "fill": color, "fillColor": color,
+                "fill-opacity": 0.33, "fillOpacity": 0.33, "margin_m": area.margin_m.ceil(),
+            });
+            out.extend_from_slice(format!(r#"{{"type":"Feature","properties":{properties},"geometry":"#).as_bytes());
+            geometry(out, &area.area, polygons);
+            out.push(b'}');
+        });
+        body.push(b'}');
         let inside = Trip {
             leg: None,
             free: None,
@@ -96,10 +99,27 @@ async fn isochrone(
         };
         let mut says = answer(&app, &asked, &conditions, &[inside]);
         says["snap_m"] = tenths(snaps[0].distance_m).into();
-        let body = json!({ "type": "FeatureCollection", "features": features, "answer": says });
-        Ok(([(header::CONTENT_TYPE, "application/geo+json")], body.to_string()).into_response())
+        Ok(([(header::CONTENT_TYPE, "application/geo+json")], finish(body, &says)).into_response())
     };
     maybe_long(true, work)
+}
+
+/// An area as its polygons, or as their outlines.
+fn geometry(out: &mut Vec<u8>, area: &MultiPolygon, polygons: bool) {
+    let ring = |out: &mut Vec<u8>, ring: &LineString| list(out, &ring.0, |out, at| location(out, Point::new(at.x, at.y)));
+    let rings = |part: &Polygon| std::iter::once(part.exterior()).chain(part.interiors()).cloned().collect::<Vec<_>>();
+    let kind = match (polygons, area.0.len()) {
+        (true, 1) => "Polygon",
+        (true, _) => "MultiPolygon",
+        (false, _) => "MultiLineString",
+    };
+    out.extend_from_slice(format!(r#"{{"type":"{kind}","coordinates":"#).as_bytes());
+    match (kind, &area.0[..]) {
+        ("Polygon", [one]) => list(out, &rings(one), ring),
+        ("MultiPolygon", parts) => list(out, parts, |out, part| list(out, &rings(part), ring)),
+        (_, parts) => list(out, &parts.iter().flat_map(rings).collect::<Vec<_>>(), ring),
+    }
+    out.push(b'}');
 }
 
 const MINUTES_MAX: f64 = 180.0;

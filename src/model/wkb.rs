@@ -2,10 +2,8 @@
 
 use geo::{Coord, LineString, MultiLineString, MultiPoint, MultiPolygon, Point, Polygon};
 
-use crate::{
-    error::{Code, Error, Result},
-    model::{Geometry, geometry::VERTICES_MAX},
-};
+use super::{Geometry, geometry::VERTICES_MAX};
+use crate::error::{Code, Error, Result};
 
 const SRID_FLAG: u32 = 0x2000_0000;
 const Z_FLAG: u32 = 0x8000_0000;
@@ -106,8 +104,13 @@ pub fn read(bytes: &[u8]) -> Result<Geometry> {
             );
         }
     }
+    Geometry::from_geo(parse(bytes)?)
+}
+
+/// The same in whatever coordinate system it is, so with no position refused.
+fn parse(bytes: &[u8]) -> Result<geo::Geometry> {
     let mut reader = Reader { bytes, little: true, extra: 0, vertices: 0 };
-    let geo = match reader.head()? {
+    Ok(match reader.head()? {
         1 => geo::Geometry::Point(Point(reader.coord()?)),
         2 => geo::Geometry::LineString(reader.line()?),
         3 => geo::Geometry::Polygon(reader.polygon()?),
@@ -116,8 +119,7 @@ pub fn read(bytes: &[u8]) -> Result<Geometry> {
         6 => geo::Geometry::MultiPolygon(MultiPolygon(reader.many(3, Reader::polygon)?)),
         7 => return Err(bad("GeometryCollection")),
         _ => return Err(bad("an unknown type")),
-    };
-    Geometry::from_geo(geo)
+    })
 }
 
 /// Reads a GeoPackage geometry blob.
@@ -125,6 +127,16 @@ pub fn read(bytes: &[u8]) -> Result<Geometry> {
 /// # Errors
 /// As [`read`]; `Ok(None)` for the header's empty flag.
 pub fn read_gpkg(bytes: &[u8]) -> Result<Option<Geometry>> {
+    gpkg_body(bytes)?.map(read).transpose()
+}
+
+/// The same in whatever coordinate system it is.
+pub fn parse_gpkg(bytes: &[u8]) -> Result<Option<geo::Geometry>> {
+    gpkg_body(bytes)?.map(parse).transpose()
+}
+
+/// What follows the header; `None` for its empty flag.
+fn gpkg_body(bytes: &[u8]) -> Result<Option<&[u8]>> {
     let [b'G', b'P', _version, flags, _, _, _, _, rest @ ..] = bytes else {
         return Err(bad("no GeoPackage header"));
     };
@@ -141,7 +153,7 @@ pub fn read_gpkg(bytes: &[u8]) -> Result<Option<Geometry>> {
         4 => 64,
         _ => return Err(bad("an unknown envelope")),
     };
-    read(rest.get(envelope..).ok_or_else(|| bad("it ends too early"))?).map(Some)
+    rest.get(envelope..).ok_or_else(|| bad("it ends too early")).map(Some)
 }
 
 fn write_head(out: &mut Vec<u8>, kind: u32, srid: Option<u32>) {
