@@ -384,6 +384,7 @@ fn near_span(a: Coord, b: Coord, edge: &Edge, d: f64) -> Option<(f64, f64)> {
 pub struct Closures {
     list: Vec<Shared<Cutting>>,
     by_road: HashMap<u32, Vec<(u32, Part)>>,
+    idle: Vec<u32>,
 }
 
 impl Closures {
@@ -394,7 +395,14 @@ impl Closures {
                 by_road.entry(*road).or_default().push((n as u32, *part));
             }
         }
-        Closures { list, by_road }
+        let is_idle = |cutting: &Cutting| cutting.parts.is_empty() && !cutting.closure.geometry.has_area();
+        let idle = (0..).zip(&list).filter(|(_, cutting)| is_idle(cutting)).map(|(n, _)| n).collect();
+        Closures { list, by_road, idle }
+    }
+    /// Lines and places that are beside no road, so that they close nothing: mostly drawn in the wrong place. An area without roads in
+    /// it may be meant.
+    pub fn idle(&self) -> &[u32] {
+        &self.idle
     }
     pub fn list(&self) -> &[Shared<Cutting>] {
         &self.list

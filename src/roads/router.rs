@@ -183,14 +183,11 @@ impl Conditions<'_> {
             return trip;
         }
         trip.leg = ground.leg(self.metric.as_deref(), from, to);
-        let driven: Vec<Arc> = trip.leg.iter().flat_map(|leg| ground.pieces(leg).map(|(arc, ..)| arc)).collect();
-        for (arc, from, to) in ground.pieces(&free).filter(|(arc, ..)| !driven.contains(arc)) {
-            trip.avoided.extend(self.closures.met(arc, from, to, driver));
-        }
-        if trip.leg.is_none() {
-            let met = ground.pieces(&free).flat_map(|(arc, from, to)| self.closures.met(arc, from, to, driver));
-            trip.avoided = met.collect();
-        }
+        let mut driven: Vec<Arc> = trip.leg.iter().flat_map(|leg| ground.pieces(leg).map(|(arc, ..)| arc)).collect();
+        driven.sort_unstable();
+        let is_cut = |arc: Arc| self.costs[arc.index()] != self.mode.free[arc.index()] && driven.binary_search(&arc).is_err();
+        let cut = ground.pieces(&free).filter(|(arc, ..)| is_cut(*arc));
+        trip.avoided = cut.flat_map(|(arc, from, to)| self.closures.met(arc, from, to, driver)).collect();
         trip.avoided.sort_unstable();
         trip.avoided.dedup();
         trip

@@ -34,11 +34,9 @@ pub fn met_json(closures: &Closures, met: impl IntoIterator<Item = (usize, Optio
     met.into_iter().map(one).collect()
 }
 
-/// Lines and places among the closures in force that are beside no road, so that they close nothing: mostly drawn in the wrong place.
-/// An area without roads in it may be meant.
+/// Closures in force that close nothing.
 pub fn idle_json(closures: &Closures) -> Json {
-    let is_idle = |n: &usize| closures.list()[*n].parts.is_empty() && !closures.list()[*n].closure.geometry.has_area();
-    (0..closures.list().len()).filter(is_idle).take(IDLE_MAX).map(|n| closure_json(closures, n)).collect()
+    closures.idle().iter().take(IDLE_MAX).map(|n| closure_json(closures, *n as usize)).collect()
 }
 
 /// How many of them an answer names.
