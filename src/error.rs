@@ -33,6 +33,8 @@ pub enum Code {
     VersionMismatch,
     Referenced,
     Overdraw,
+    InvalidTransition,
+    RuleBroken,
     InvalidDefinition,
     DefinitionConflict,
     TooLarge,
@@ -105,6 +107,8 @@ impl Code {
                 t("{f} is still referred to by {v}", "{f} 仍被 {v} 引用", "Delete or change these first: {e}.", "请先处理:{e}。")
             }
             Code::Overdraw => t("{f} would be overdrawn: {v}", "{f} 库存不足:{v}", "At most {e} can be taken.", "最多可用 {e}。"),
+            Code::InvalidTransition => t("{f} can't be or become {v}", "{f} 不能为 {v}", "From here: {e}.", "当前可为:{e}。"),
+            Code::RuleBroken => t("a rule of {f} doesn't hold: {v}", "不满足 {f} 的规则:{v}", "Give what fulfils {e}.", "请使其满足 {e}。"),
             Code::InvalidDefinition => t("the layer definition is wrong at {f}: {v}", "图层定义 {f} 有误:{v}", "{e}.", "{e}。"),
             Code::DefinitionConflict => {
                 t("the table can't follow the definition at {f}: {v}", "数据表无法按定义 {f} 变更:{v}", "{e}.", "{e}。")

@@ -10,7 +10,7 @@ use biaotu::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::support::stores::{both, serve};
+use crate::support::stores::{Server, both, serve};
 
 #[allow(dead_code)]
 #[path = "../data/demo/generate.rs"]
@@ -180,9 +180,58 @@ async fn the_figures_of_the_plans_come_out_of_the_questions() {
             dossier["responsible"].as_array().unwrap().iter().map(|cell| cell["properties"]["level"].as_i64().unwrap()).collect();
         assert_eq!(levels, [3, 2, 1]);
         assert!(dossier["layers"]["population"]["sums"]["people"].as_f64().unwrap() > 10_000.0);
+        registers_have_the_figures_of_the_plans(&server).await;
         // A second start changes nothing.
         let seq = server.app.live.world().seq;
         server.app.fill_demo().await.unwrap();
         assert_eq!(server.app.live.world().seq, seq);
     }
+}
+
+/// Each figure under the plan, or the campaign, that it comes from.
+async fn registers_have_the_figures_of_the_plans(server: &Server) {
+    let stats = async |query: &str| server.get(&format!("/query/stats?layer={query}")).await.1;
+    let group = |stats: &Json, key: &str, value: Json| -> Json {
+        let found = stats["groups"].as_array().unwrap().iter().find(|group| group["by"][key] == value);
+        found.unwrap_or_else(|| panic!("{key} {value} in {stats}")).clone()
+    };
+    let dangers = stats("hidden_danger").await;
+    // Asked for or not, campaigns are kept apart, and the whole has no rate.
+    assert!(dangers["by"] == json!(["campaign"]) && dangers["rate_percent"].is_null(), "{dangers}");
+    let first = group(&dangers, "campaign", json!("大排查大整治"));
+    assert_eq!((&first["count"], &first["done"], &first["rate_percent"]), (&json!(3_714), &json!(3_441), &json!(92.65)));
+    assert_eq!(group(&dangers, "campaign", json!("百日攻坚"))["count"], 1_500);
+    let open = stats("hidden_danger&filter=campaign='大排查大整治'%20AND%20state%20<>%20'closed'").await;
+    assert_eq!((&open["total"], &open["groups"][0]["done"]), (&json!(273), &json!(0)));
+    // 58 of the open ones are past their day, and not one that is closed.
+    assert_eq!(open["groups"][0]["overdue"], first["overdue"]);
+    assert_eq!(first["overdue"], 58);
+    let cells = stats("hidden_danger&by=grid").await;
+    let sum = |key: &str| cells["groups"].as_array().unwrap().iter().map(|group| group[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("count"), sum("done")), (5_214, 3_441 + 1_386));
+    let visits = stats("inspection&by=kind&sum=visits,problems,orders,cases").await;
+    for (kind, count, sums) in [
+        ("supervision", 355, json!({ "visits": 2_680, "problems": 1_164, "orders": 0, "cases": 0 })),
+        ("special", 12, json!({ "visits": 300, "problems": 0, "orders": 60, "cases": 12 })),
+        ("random_draw", 31, json!({ "visits": 31, "problems": 0, "orders": 0, "cases": 0 })),
+    ] {
+        let group = group(&visits, "kind", json!(kind));
+        assert_eq!((&group["count"], &group["sums"]), (&json!(count), &sums), "{kind}");
+    }
+    for (query, counts) in [
+        // 136 of 149 is 91.28 %, and 157 of 189 83.07 %: each its own denominator.
+        ("enterprise&by=plan_filed", vec![(json!(true), 136), (json!(false), 13), (json!(null), 40)]),
+        ("enterprise&by=supplies_filed", vec![(json!(true), 157), (json!(false), 32)]),
+        ("enterprise&by=standard_state", vec![(json!("certified"), 8), (json!("in_progress"), 43)]),
+        ("plan&by=level", vec![(json!("village"), 40)]),
+        ("drill&by=kind", vec![(json!("comprehensive"), 3), (json!("flood"), 1), (json!("earthquake"), 1), (json!("school"), 3)]),
+        ("school_building", vec![(json!(null), 45)]),
+    ] {
+        let stats = stats(query).await;
+        let key = query.split_once("by=").map_or("", |(_, key)| key);
+        for (value, count) in counts {
+            assert_eq!(group(&stats, key, value)["count"], count, "{query}");
+        }
+    }
+    assert_eq!(stats("enterprise&by=committee").await["groups"].as_array().unwrap().len(), 12);
 }

@@ -11,4 +11,5 @@ mod roads;
 mod store;
 mod structure;
 mod support;
+mod workflow;
 mod world;

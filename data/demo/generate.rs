@@ -5,6 +5,7 @@
 
 use std::{f64::consts::TAU, fmt::Write, fs, path::Path};
 
+mod registers;
 mod roads;
 
 pub type P = (f64, f64);
@@ -640,5 +641,6 @@ pub fn files() -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = layers.iter().map(|layer| (format!("{}.geojson", layer.name), layer.text())).collect();
     files.push(("road.geojson".into(), roads.finish()));
     files.push(("stock.csv".into(), stock));
+    files.extend(registers::files(&mut Random(20_250_901), &villages, person));
     files
 }

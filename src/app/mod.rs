@@ -78,6 +78,9 @@ impl App {
         }
         let draft = resolve_refs(&self.live.world(), definition, draft)?;
         let feature = draft.create(definition, Uuid::now_v7())?;
+        if let Some(workflow) = &definition.workflow {
+            workflow.check_start(definition, &feature)?;
+        }
         let id = feature.id;
         self.write_one(Write::Create { layer, feature }, id, viewer).await
     }
@@ -88,12 +91,19 @@ impl App {
         if definition.has(LayerRole::Ledger) {
             return Err(append_only(definition));
         }
-        let set = {
+        let (set, if_version) = {
             let world = self.live.world();
             let set = resolve_refs(&world, definition, draft)?;
-            let current = self.current(&world, layer, id)?;
-            set.apply(definition, &current.feature)?;
-            set
+            let current = &self.current(&world, layer, id)?.feature;
+            let next = set.apply(definition, current)?;
+            match &definition.workflow {
+                Some(workflow) => {
+                    workflow.check_step(definition, current, &next, false)?;
+                    // The step was judged by the state seen here, so it is taken from no other.
+                    (set, if_version.or(Some(current.version)))
+                }
+                None => (set, if_version),
+            }
         };
         self.write_one(Write::Update { layer, id, if_version, set }, id, viewer).await
     }
@@ -112,7 +122,12 @@ impl App {
         if definition.has(LayerRole::Stock) {
             return Err(balances_read_only(definition));
         }
-        self.current(&self.live.world(), layer, id)?;
+        let current = self.current(&self.live.world(), layer, id)?.feature.clone();
+        let mut if_version = if_version;
+        if let Some(workflow) = &definition.workflow {
+            workflow.check_delete(definition, &current)?;
+            if_version = if_version.or(Some(current.version));
+        }
         self.write_one(Write::Delete { layer, id, if_version }, id, viewer).await
     }
 

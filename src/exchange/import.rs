@@ -196,7 +196,9 @@ fn plan_row(
     let mut draft = lookup.resolve(draft)?;
     let new = draft.clone().create(layer, Uuid::now_v7());
     let key: Option<Vec<Value>> = match &new {
-        Ok(new) if !keys.is_empty() && keyed(layer, &new.values) => Some(keys.iter().map(|at| new.values[*at].clone()).collect()),
+        Ok(new) if keyed(layer, &new.values) && keys.iter().any(|at| !new.values[*at].is_null()) => {
+            Some(keys.iter().map(|at| new.values[*at].clone()).collect())
+        }
         _ => None,
     };
     let current = match (&code, id, &key) {
@@ -255,7 +257,10 @@ fn plan_row(
                     "The opening is in the ledger already, with other figures; count the stock instead / 期初已登记且数值不同,请改用盘点",
                 ));
             }
-            draft.apply(layer, &current)?;
+            let next = draft.apply(layer, &current)?;
+            if let Some(workflow) = &layer.workflow {
+                workflow.check_step(layer, &current, &next, true)?;
+            }
             planned.action = Action::Update;
             planned.changes = draft
                 .values

@@ -23,13 +23,19 @@ pub const fn status_of(code: Code) -> StatusCode {
         | Code::UnknownProperty
         | Code::RequiredMissing
         | Code::InvalidValue
+        | Code::RuleBroken
         | Code::UnknownEnumValue
         | Code::OutOfRange
         | Code::WrongUnit
         | Code::InvalidReference
         | Code::ReadOnly => StatusCode::UNPROCESSABLE_ENTITY,
         Code::UnknownLayer | Code::NotFound => StatusCode::NOT_FOUND,
-        Code::DuplicateCode | Code::DuplicateKey | Code::Referenced | Code::Overdraw | Code::DefinitionConflict => StatusCode::CONFLICT,
+        Code::DuplicateCode
+        | Code::DuplicateKey
+        | Code::Referenced
+        | Code::Overdraw
+        | Code::InvalidTransition
+        | Code::DefinitionConflict => StatusCode::CONFLICT,
         Code::VersionMismatch => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,

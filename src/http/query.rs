@@ -487,7 +487,7 @@ async fn within_area(State(app): State<Arc<App>>, viewer: Viewer, mut params: Pa
         ("filter-lang" = Option<String>, Query, description = "cql2-text or cql2-json"),
         ("filter-crs" = Option<String>, Query, description = "CRS84 only"),
     ),
-    responses((status = 200, description = "{total, by, groups: [{by, count, sums}], answer: {seq, at}}", content_type = "application/json"),
+    responses((status = 200, description = "{total, by, groups: [{by, count, sums}], answer: {seq, at}}; of a register with a workflow, the whole and each group also {done, overdue, rate_percent}", content_type = "application/json"),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
 async fn stats(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params) -> Result<Response> {
     let world = app.live.world_owned();

@@ -11,6 +11,7 @@ use super::{
         system_fields,
     },
     values::FIELDS_MAX,
+    workflow::Workflow,
 };
 use crate::error::{Code, Error, Result};
 
@@ -29,11 +30,14 @@ struct LayerFile {
     blocks_roads: Option<RoadBlock>,
     #[serde(default)]
     natural_key: Vec<String>,
+    #[serde(default)]
+    apart: Vec<String>,
     symbol: Symbol,
     #[serde(default)]
     fields: Vec<FieldFile>,
     #[serde(default)]
     exclude: BTreeMap<Exclusion, String>,
+    workflow: Option<Workflow>,
 }
 
 #[derive(Deserialize)]
@@ -337,15 +341,18 @@ fn check_layer(file: &str, parsed: LayerFile, enums: &BTreeMap<String, Vec<EnumV
         roles: parsed.roles,
         blocks_roads: parsed.blocks_roads,
         natural_key: parsed.natural_key,
+        apart: parsed.apart,
         symbol: parsed.symbol,
         fields,
         exclude: parsed.exclude,
         exclude_rules: vec![],
+        workflow: None,
     };
-    for key in &layer.natural_key {
+    let named = [("natural_key", &layer.natural_key), ("apart", &layer.apart)];
+    for (list, key) in named.into_iter().flat_map(|(list, keys)| keys.iter().map(move |key| (list, key))) {
         if layer.field(key).is_none() {
             return Err(invalid(
-                &format!("{file}: natural_key"),
+                &format!("{file}: {list}"),
                 format!("there is no field {key:?}"),
                 "Name fields of this layer / 请填写本图层字段",
             ));
@@ -395,6 +402,10 @@ fn check_layer(file: &str, parsed: LayerFile, enums: &BTreeMap<String, Vec<EnumV
             ));
         }
         layer.exclude_rules.push((exclusion, filter));
+    }
+    if let Some(mut workflow) = parsed.workflow {
+        workflow.prepare(file, &layer)?;
+        layer.workflow = Some(workflow);
     }
     Ok(layer)
 }

@@ -147,6 +147,9 @@ impl Feature {
                 ));
             }
         }
+        if let Some(workflow) = &layer.workflow {
+            workflow.check(layer, self)?;
+        }
         match (&self.geometry, layer.geometry) {
             (None, _) if layer.geometry_required => {
                 Err(Error::new(Code::RequiredMissing, "geometry", "", format!("{} / {}: GeoJSON", layer.name.en, layer.name.zh)))

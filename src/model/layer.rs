@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use arcstr::ArcStr;
 use serde::{Deserialize, Serialize};
 
-use super::filter::Filter;
+use super::{filter::Filter, workflow::Workflow};
 use crate::error::{Code, Error};
 
 /// A text in both languages.
@@ -346,6 +346,9 @@ pub struct Layer {
     /// Fields that together name a feature where it has no code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub natural_key: Vec<String>,
+    /// Fields whose values are never added up together, as campaigns counted by different plans.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<String>,
     pub symbol: Symbol,
     /// System fields first, then the definition's own.
     pub fields: Vec<Field>,
@@ -354,6 +357,9 @@ pub struct Layer {
     pub exclude: BTreeMap<Exclusion, String>,
     #[serde(skip)]
     pub exclude_rules: Vec<(Exclusion, Filter)>,
+    /// The states that its features go through, where they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Workflow>,
 }
 
 /// Positions of the system fields in [`Layer::fields`] and [`super::Feature::values`].

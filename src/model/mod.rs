@@ -11,6 +11,7 @@ pub mod value;
 pub mod values;
 pub mod viewer;
 pub mod wkb;
+pub mod workflow;
 
 pub use catalog::Catalog;
 pub use change::{Change, Committed, Deleted, ROADS, Write};
@@ -21,3 +22,4 @@ pub use layer::{Exclusion, Field, FieldType, GeometryKind, Layer, LayerRole, Rol
 pub use value::Value;
 pub use values::Values;
 pub use viewer::Viewer;
+pub use workflow::Workflow;

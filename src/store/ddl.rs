@@ -188,10 +188,13 @@ pub fn indexes(dialect: Dialect, layer: &Layer) -> Vec<String> {
                 }
             })
             .collect();
+        // A row that says nothing of its key has none.
+        let said: Vec<String> = layer.natural_key.iter().map(|key| format!("{} IS NOT NULL", quoted(key))).collect();
         all.push(format!(
-            "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({})",
+            "CREATE UNIQUE INDEX IF NOT EXISTS {} ON {table} ({}) WHERE {}",
             quoted(&format!("{}_key_unique", layer.id)),
-            columns.join(", ")
+            columns.join(", "),
+            said.join(" OR ")
         ));
     }
     if dialect == Dialect::PostGis && layer.geometry != GeometryKind::None {

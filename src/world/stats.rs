@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    model::{FieldType, LayerRole, Role, Value, layer::system},
+    model::{FieldType, LayerRole, Role, Value, layer::system, workflow::local_now},
 };
 
 /// What to group by.
@@ -28,7 +28,9 @@ const GROUPS_MAX: usize = 10_000;
 
 impl World {
     /// `{total, by, groups: [{by: {key: value}, count, sums: {field: n}}]}` over the features that pass `question`'s filter
-    /// and area; nothing is left out for being closed or full. Where a layer keeps its unit in a field, sums are
+    /// and area; nothing is left out for being closed or full. Where features go through a workflow, the whole and each group say
+    /// how many are `done` and `overdue`, and the rate done in percent. What a definition keeps `apart` is grouped by whether asked for
+    /// or not, and the whole has no rate. Where a layer keeps its unit in a field, sums are
     /// grouped by item and unit as well, whether asked for or not.
     ///
     /// # Errors
@@ -53,23 +55,29 @@ impl World {
             sums.push(at);
         }
         let mixed = sums.iter().any(|at| matches!(definition.fields[*at].role, Some(Role::OnHand | Role::Reserved | Role::Quantity)));
+        let mut apart: Vec<usize> = definition.apart.iter().filter_map(|key| definition.field(key)).map(|(at, _)| at).collect();
+        let is_parted = !apart.is_empty();
         if mixed {
-            for role in [Role::ItemCode, Role::Unit] {
-                if let Some(at) = definition.role(role)
-                    && !keys.contains(&Key::Field(at))
-                {
-                    keys.push(Key::Field(at));
-                }
+            apart.extend([Role::ItemCode, Role::Unit].into_iter().filter_map(|role| definition.role(role)));
+        }
+        for at in apart {
+            if !keys.contains(&Key::Field(at)) {
+                keys.push(Key::Field(at));
             }
         }
+        let workflow = definition.workflow.as_ref();
         let gate = Gate::new(self, index, question);
-        let mut groups: BTreeMap<Vec<String>, (Vec<Json>, u64, Vec<f64>)> = BTreeMap::new();
-        let mut total = 0_u64;
+        let mut groups: BTreeMap<Vec<String>, (Vec<Json>, Progress, Vec<f64>)> = BTreeMap::new();
+        let (mut whole, today) = (Progress::default(), local_now());
         for stored in index.by_id.values().filter(|stored| !matches!(gate.judge(stored), Verdict::Skip)) {
-            total += 1;
+            let (is_done, is_overdue) = workflow
+                .map_or((false, false), |workflow| (workflow.is_done(&stored.feature), workflow.is_overdue(&stored.feature, today)));
+            whole.add(is_done, is_overdue);
             let values: Vec<Json> = keys.iter().map(|key| self.key_value(*key, stored)).collect();
-            let group = groups.entry(values.iter().map(Json::to_string).collect()).or_insert_with(|| (values, 0, vec![0.0; sums.len()]));
-            group.1 += 1;
+            let group = groups
+                .entry(values.iter().map(Json::to_string).collect())
+                .or_insert_with(|| (values, Progress::default(), vec![0.0; sums.len()]));
+            group.1.add(is_done, is_overdue);
             for (total, at) in group.2.iter_mut().zip(&sums) {
                 *total += stored.feature.values[*at].as_f64().unwrap_or(0.0);
             }
@@ -84,13 +92,18 @@ impl World {
                 Key::Grid => "grid".into(),
             })
             .collect();
-        let rows = groups.into_values().map(|(values, count, totals)| {
+        let rows = groups.into_values().map(|(values, progress, totals)| {
             let by: Map<String, Json> = names.iter().cloned().zip(values).collect();
             let sums: Map<String, Json> = sums.iter().zip(totals).map(|(at, n)| (definition.fields[*at].key.clone(), number(n))).collect();
-            json!({ "by": by, "count": count, "sums": sums })
+            let mut row = json!({ "by": by, "count": progress.count, "sums": sums });
+            progress.tell(workflow.is_some(), &mut row);
+            row
         });
         let groups: Vec<Json> = rows.collect();
-        Ok(json!({ "layer": definition.id, "total": total, "by": names, "groups": groups }))
+        let mut stats = json!({ "layer": definition.id, "total": whole.count, "by": names });
+        whole.tell(workflow.is_some() && !is_parted, &mut stats);
+        stats["groups"] = groups.into();
+        Ok(stats)
     }
 
     fn key_value(&self, key: Key, stored: &Stored) -> Json {
@@ -128,6 +141,32 @@ impl World {
         }
         cells.sort_by_key(|(depth, id, _)| (*depth, *id));
         cells.into_iter().map(|(_, _, cell)| cell).collect()
+    }
+}
+
+/// How far some features have got.
+#[derive(Default)]
+struct Progress {
+    count: u64,
+    done: u64,
+    overdue: u64,
+}
+
+impl Progress {
+    fn add(&mut self, is_done: bool, is_overdue: bool) {
+        self.count += 1;
+        self.done += u64::from(is_done);
+        self.overdue += u64::from(is_overdue);
+    }
+
+    /// Adds what there is to say where there is a workflow. The rate is rounded half up to hundredths of a percent, as plans give it.
+    fn tell(&self, has_workflow: bool, row: &mut Json) {
+        if has_workflow {
+            row["done"] = self.done.into();
+            row["overdue"] = self.overdue.into();
+            let hundredths = (self.done * 20_000 + self.count).checked_div(2 * self.count);
+            row["rate_percent"] = hundredths.map(|n| n as f64 / 100.0).into();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ import { AnswerPanel, createAnswers } from "./components/AnswerPanel";
 import { FeaturePanel } from "./components/FeaturePanel";
 import { LayerPanel } from "./components/LayerPanel";
 import { ProblemNote } from "./components/ProblemNote";
+import { ProgressPanel } from "./components/ProgressPanel";
 import { SearchBox } from "./components/SearchBox";
 import { Status } from "./components/Status";
 import { Glyph } from "./components/Symbol";
@@ -12,7 +13,7 @@ import MapView, { fitDistrict, refreshLayers, zoomBy } from "./map/MapView";
 import { formatPermalink, parsePermalink } from "./permalink";
 import { createRequest } from "./request";
 import {
-  camera, collections, dismiss, fictional, hazard, lang, layersOpen, point, radius, revision, selection, setCollections, setHazard, setLang, setLayersOpen, setPoint, setRadius,
+  camera, collections, dismiss, fictional, hazard, lang, layersOpen, point, radius, register, revision, selection, setCollections, setHazard, setLang, setLayersOpen, setPoint, setRadius, setRegister,
   setRevision, setSelection, setTheme, t, theme,
 } from "./state";
 
@@ -37,7 +38,7 @@ export default function App() {
   // The address bar keeps the state of the screen.
   createEffect(() => {
     const feature = selection()[0];
-    const hash = formatPermalink({ camera: camera(), point: point(), radius: point() ? radius() : undefined, hazard: point() ? hazard() : undefined, feature });
+    const hash = formatPermalink({ camera: camera(), point: point(), radius: point() ? radius() : undefined, hazard: point() ? hazard() : undefined, feature, register: register() });
     if (hash && hash !== location.hash) history.replaceState(null, "", hash);
   });
   const readHash = () => {
@@ -46,6 +47,7 @@ export default function App() {
     if (link.radius) setRadius(link.radius);
     setHazard(link.hazard);
     setSelection(link.feature ? [link.feature] : []);
+    setRegister(link.register);
   };
   const key = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -79,7 +81,7 @@ export default function App() {
   });
 
   return (
-    <div class="app" classList={{ "with-layers": layersOpen(), "with-side": !!(selection().length || point()) }}>
+    <div class="app" classList={{ "with-layers": layersOpen(), "with-side": !!(selection().length || register() || point()) }}>
       <Show when={collections().length}>
         <MapView found={found()} />
       </Show>
@@ -98,8 +100,12 @@ export default function App() {
       <Show
         when={selection()[0]}
         fallback={
-          <Show when={point()} fallback={<Show when={collections().length}><div class="hint panel"><strong>{t("hint_title")}</strong><span>{t("hint")}</span></div></Show>}>
-            {(place) => <AnswerPanel answers={answers} place={place()} />}
+          <Show when={register() && collections().length ? register() : undefined} fallback={
+            <Show when={point()} fallback={<Show when={collections().length}><div class="hint panel"><strong>{t("hint_title")}</strong><span>{t("hint")}</span></div></Show>}>
+              {(place) => <AnswerPanel answers={answers} place={place()} />}
+            </Show>
+          }>
+            {(layer) => <ProgressPanel layer={layer()} />}
           </Show>
         }
       >

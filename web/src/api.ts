@@ -27,6 +27,10 @@ export interface Definition {
   symbol: { icon: string; color: string; color_by?: string; min_zoom: number };
   fields: Field[];
   exclude?: Record<string, string>;
+  /** Fields whose values are never added up together. */
+  apart?: string[];
+  /** Set where its features go through states. */
+  workflow?: { field: string };
 }
 export interface Collection {
   id: string;
@@ -86,6 +90,18 @@ export interface Dossier {
   responsible?: Feature[];
   layers?: Record<string, DossierLayer>;
   people?: Record<string, unknown>;
+}
+/** Counts of some features; of a register with a workflow. */
+export interface Group {
+  by: Record<string, unknown>;
+  count: number;
+  done: number;
+  overdue: number;
+}
+export interface Stats {
+  total: number;
+  groups: Group[];
+  answer?: Basis;
 }
 export interface Change {
   seq: number;
@@ -154,6 +170,8 @@ export const api = {
 
   dossier: (point: Place, radius: number, signal?: AbortSignal) =>
     get<Dossier>(`/query/dossier?${query({ point: at(point), radius })}`, signal),
+
+  stats: (layer: string, by: string, signal?: AbortSignal) => get<Stats>(`/query/stats?${query({ layer, by })}`, signal),
 
   feature: (layer: string, id: string, signal?: AbortSignal) =>
     get<Feature>(`/collections/${encodeURIComponent(layer)}/items/${encodeURIComponent(id)}`, signal, geojson),

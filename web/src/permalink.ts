@@ -17,6 +17,8 @@ export interface Permalink {
   radius?: number;
   hazard?: string;
   feature?: FeatureRef;
+  /** The layer whose progress is shown. */
+  register?: string;
 }
 
 const finite = (text: string | undefined): number | undefined => {
@@ -28,7 +30,7 @@ const finite = (text: string | undefined): number | undefined => {
 export const isPlace = (lon: number | undefined, lat: number | undefined): boolean =>
   lon !== undefined && lat !== undefined && Math.abs(lon) <= 180 && Math.abs(lat) <= 90;
 
-/** Reads `#map=zoom/lat/lon&p=lon,lat&r=metres&h=hazard&f=layer/id`. What it can't read is left out. */
+/** Reads `#map=zoom/lat/lon&p=lon,lat&r=metres&h=hazard&f=layer/id&g=layer`. What it can't read is left out. */
 export function parsePermalink(hash: string): Permalink {
   const params = new URLSearchParams(hash.replace(/^#/, ""));
   const link: Permalink = {};
@@ -44,6 +46,8 @@ export function parsePermalink(hash: string): Permalink {
   if (hazard) link.hazard = hazard;
   const feature = params.get("f")?.split("/");
   if (feature?.length === 2 && feature[0] && feature[1]) link.feature = { layer: feature[0], id: feature[1] };
+  const register = params.get("g");
+  if (register) link.register = register;
   return link;
 }
 
@@ -57,6 +61,7 @@ export function formatPermalink(link: Permalink): string {
   if (link.radius !== undefined) parts.push(`r=${link.radius}`);
   if (link.hazard) parts.push(`h=${encodeURIComponent(link.hazard)}`);
   if (link.feature) parts.push(`f=${encodeURIComponent(link.feature.layer)}/${encodeURIComponent(link.feature.id)}`);
+  if (link.register) parts.push(`g=${encodeURIComponent(link.register)}`);
   return parts.length ? `#${parts.join("&")}` : "";
 }
 

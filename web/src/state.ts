@@ -33,6 +33,8 @@ export const [radius, setRadius] = createSignal(link.radius ?? 10_000);
 export const [hazard, setHazard] = createSignal<string | undefined>(link.hazard);
 /** Features under the last click, and the one shown. */
 export const [selection, setSelection] = createSignal<FeatureRef[]>(link.feature ? [link.feature] : []);
+/** The register whose progress is shown. */
+export const [register, setRegister] = createSignal<string | undefined>(link.register);
 export const [hovered, setHovered] = createSignal<Feature | undefined>();
 
 export const [collections, setCollections] = createSignal<Collection[]>([]);
@@ -65,6 +67,7 @@ export const [revision, setRevision] = createSignal(0);
 
 export function ask(place: Place): void {
   setSelection([]);
+  setRegister(undefined);
   setHovered(undefined);
   // On a tablet the map needs the room.
   if (innerWidth < 1100) setLayersOpen(false);
@@ -74,6 +77,7 @@ export function ask(place: Place): void {
 export function dismiss(): void {
   setHovered(undefined);
   if (selection().length) setSelection([]);
+  else if (register()) setRegister(undefined);
   else if (point()) setPoint(undefined);
 }
 

@@ -148,4 +148,33 @@ test("the keyboard searches a coordinate, closes and hides", { timeout: 60_000 }
   await page.waitForSelector(".layers");
 });
 
+test("a register shows how far it has got, campaigns apart, worst first", { timeout: 60_000 }, async () => {
+  await page.goto(`${BASE}/?lang=zh&theme=light`);
+  await page.reload();
+  await page.click('[data-layer="hidden_danger"] [title="清单与进度"]', { timeout: WAIT });
+  await page.waitForSelector(".progress tbody tr", { timeout: WAIT });
+  const { groups } = await json("/query/stats?layer=hidden_danger&by=grid");
+  const sections = await page.$$eval(".progress section", (all) =>
+    all.map((one) => ({
+      name: one.querySelector("h3").textContent,
+      rate: one.querySelector(".rate strong").textContent,
+      overdue: [...one.querySelectorAll("tbody tr td:nth-of-type(2)")].map((cell) => Number(cell.textContent)),
+      first: one.querySelector("tbody th").textContent,
+    })),
+  );
+  for (const { name, rate, overdue, first } of sections) {
+    const own = groups.filter((group) => group.by.campaign === name);
+    const sum = (key) => own.reduce((total, group) => total + group[key], 0);
+    assert.equal(rate, `${((100 * sum("done")) / sum("count")).toFixed(2)} %`);
+    assert.deepEqual(overdue, own.map((group) => group.overdue).sort((a, b) => b - a));
+    assert.match(first, /村|镇|乡/, "areas by name, not by code");
+  }
+  assert.deepEqual(sections.map(({ name }) => name).sort(), [...new Set(groups.map((group) => group.by.campaign))].sort());
+  await page.selectOption(".progress select", "grade");
+  await page.waitForFunction(() => document.querySelector(".progress tbody")?.textContent.includes("一般隐患"), null, { timeout: WAIT });
+  assert.match(page.url(), /g=hidden_danger/);
+  await page.keyboard.press("Escape");
+  await page.waitForSelector(".progress", { state: "detached" });
+});
+
 test("nothing failed on the page and nothing left the server", () => assert.deepEqual(faults, []));

@@ -38,6 +38,7 @@ describe("permalink", () => {
       radius: 5000,
       hazard: "chemical_leak",
       feature: { layer: "shelter", id: "0199aaaa-7000-8000-9000-000000000001" },
+      register: "hidden_danger",
     };
     expect(parsePermalink(formatPermalink(link))).toEqual(link);
   });

@@ -192,6 +192,11 @@ impl Filter {
         eval::Row { feature, hazard }.test(&self.root) == Some(true)
     }
 
+    /// Whether it is known not to hold of the feature; with a value missing it is unknown, and not broken.
+    pub fn is_broken_by(&self, feature: &Feature) -> bool {
+        eval::Row { feature, hazard: None }.test(&self.root) == Some(false)
+    }
+
     /// A geometry that everything that passes must meet, where the filter says so: an index can use it.
     pub fn spatial_bound(&self) -> Option<&Geometry> {
         fn bound(node: &Node) -> Option<&Geometry> {

@@ -3,7 +3,7 @@ import type { Collection, Field } from "../api";
 import { isDrawn } from "../definitions";
 import { formatNumber } from "../format";
 import { hasKey } from "../i18n";
-import { camera, collections, hidden, lang, layersOpen, named, setHidden, setLayersOpen, t, toggleLayer } from "../state";
+import { camera, collections, hidden, lang, layersOpen, named, setHidden, setRegister, setSelection, setLayersOpen, t, toggleLayer } from "../state";
 import { Glyph, Symbol } from "./Symbol";
 
 const groupName = (group: string) => (hasKey(`group_${group}`) ? t(`group_${group}` as "group_risk") : group);
@@ -38,6 +38,11 @@ function Row(props: { collection: Collection }) {
                 <small>{t("visible_from", { zoom: definition().symbol.min_zoom })}</small>
               </Show>
             </span>
+          </button>
+        </Show>
+        <Show when={definition().workflow}>
+          <button class="expander" aria-label={`${named(definition().name)}: ${t("progress")}`} title={t("progress")} onClick={() => (setSelection([]), setRegister(props.collection.id))}>
+            <Glyph name="list" size={18} />
           </button>
         </Show>
         <span class="count num">{props.collection.itemCount === undefined ? "" : formatNumber(props.collection.itemCount, lang())}</span>
