@@ -62,6 +62,8 @@ impl rstar::PointDistance for Boxed {
 /// Finds roads by place.
 pub struct Index {
     tree: RTree<Boxed>,
+    /// The positions of [`Network::shape`], ECEF metres: what is near is asked of them by the thousand.
+    ecef: Vec<V3>,
 }
 
 fn ecef(point: Point) -> V3 {
@@ -75,13 +77,15 @@ fn single(v: V3) -> [f32; 3] {
 
 impl Index {
     pub fn new(network: &Network) -> Index {
+        let ecef: Vec<V3> = network.shape.iter().map(|point| ecef(*point)).collect();
         let boxed = |road: usize| {
             let mut bounds = Bounds::EMPTY;
-            network.shape(road).iter().for_each(|point| bounds.join(Bounds::at(ecef(*point))));
+            ecef[network.range(road)].iter().for_each(|at| bounds.join(Bounds::at(*at)));
             let bounds = bounds.padded(1.0);
             Boxed { min: single(bounds.min), max: single(bounds.max), road: road as u32 }
         };
-        Index { tree: RTree::bulk_load((0..network.roads.len()).map(boxed).collect()) }
+        let tree = RTree::bulk_load((0..network.roads.len()).map(boxed).collect());
+        Index { tree, ecef }
     }
 
     /// Roads whose box meets another.
@@ -107,7 +111,7 @@ impl Index {
             if f64::from(box2).sqrt() > farthest + 2.0 {
                 break;
             }
-            let (chord, segment, share) = project(network, boxed.road, p);
+            let (chord, segment, share) = project(&self.ecef[network.range(boxed.road as usize)], p);
             if chord > farthest {
                 continue;
             }
@@ -127,13 +131,11 @@ impl Index {
     }
 }
 
-/// The nearest position of a road's shape: its chord in metres, the segment and the share of that segment.
-fn project(network: &Network, road: u32, p: V3) -> (f64, usize, f64) {
-    let shape = network.shape(road as usize);
+/// The nearest position of a line: its chord in metres, the segment and the share of that segment.
+fn project(line: &[V3], p: V3) -> (f64, usize, f64) {
     let mut best = (f64::INFINITY, 0, 0.0);
-    let mut a = ecef(shape[0]);
-    for (i, point) in shape[1..].iter().enumerate() {
-        let b = ecef(*point);
+    for (i, ends) in line.windows(2).enumerate() {
+        let (a, b) = (ends[0], ends[1]);
         let (ab, ap) = ([b[0] - a[0], b[1] - a[1], b[2] - a[2]], [p[0] - a[0], p[1] - a[1], p[2] - a[2]]);
         let length2 = sphere::dot(ab, ab);
         let share = if length2 > 0.0 { (sphere::dot(ab, ap) / length2).clamp(0.0, 1.0) } else { 0.0 };
@@ -142,7 +144,6 @@ fn project(network: &Network, road: u32, p: V3) -> (f64, usize, f64) {
         if d2 < best.0 {
             best = (d2, i, share);
         }
-        a = b;
     }
     (best.0.sqrt(), best.1, best.2)
 }
