@@ -2,7 +2,7 @@
 
 use rstar::{AABB, RTree, RTreeObject};
 
-use super::{Network, Point, network::span_m};
+use super::{Network, Point};
 use crate::model::sphere::{self, Bounds, V3};
 
 /// A position on a road: where a place was snapped to.
@@ -75,6 +75,9 @@ fn single(v: V3) -> [f32; 3] {
     v.map(|x| x as f32)
 }
 
+/// How far around a place is looked at first, metres.
+const NEAR_M: [f64; 2] = [30.0, 120.0];
+
 impl Index {
     pub fn new(network: &Network) -> Index {
         let ecef: Vec<V3> = network.shape.iter().map(|point| ecef(*point)).collect();
@@ -103,29 +106,42 @@ impl Index {
         mut usable: impl FnMut(u32, f64) -> Ways,
     ) -> Vec<Snap> {
         let p = sphere::ecef(lon, lat);
-        let mut found: Vec<(f64, Snap)> = Vec::with_capacity(count + 1);
-        // A metre for the boxes' single precision, and one for the place's.
         let limit = sphere::chord_of_arc(limit_m);
+        let mut offer = |found: &mut Vec<(f64, Snap)>, road: u32, limit: f64| {
+            let farthest = if found.len() < count { limit } else { found.last().map_or(limit, |(d, _)| *d) };
+            let line = &self.ecef[network.range(road as usize)];
+            let (chord, segment, share) = project(line, p);
+            if chord > farthest {
+                return;
+            }
+            let shape = network.shape(road as usize);
+            let (at, place) = (share_of(line, segment, share), between(shape[segment], shape[segment + 1], share));
+            let ways = usable(road, at);
+            if !ways.any() {
+                return;
+            }
+            let (at_lon, at_lat) = place.degrees();
+            let snap = Snap { road, at, lon: at_lon, lat: at_lat, asked: [lon, lat], distance_m: sphere::arc_of_chord(chord), ways };
+            let rank = found.partition_point(|(d, other)| (*d, other.road) < (chord, road));
+            found.insert(rank, (chord, snap));
+            found.truncate(count);
+        };
+        let mut found: Vec<(f64, Snap)> = Vec::with_capacity(count + 1);
+        // Most places are beside a road: all that is near is soon looked at. A metre for the boxes' single precision, and one for the place's.
+        for near in NEAR_M.into_iter().filter(|near| *near < limit) {
+            found.clear();
+            self.meeting(&Bounds::at(p).padded(near + 2.0)).for_each(|road| offer(&mut found, road, near));
+            if found.len() == count {
+                return found.into_iter().map(|(_, snap)| snap).collect();
+            }
+        }
+        found.clear();
         for (boxed, box2) in self.tree.nearest_neighbor_iter_with_distance_2(single(p)) {
             let farthest = if found.len() < count { limit } else { found.last().map_or(limit, |(d, _)| *d) };
             if f64::from(box2).sqrt() > farthest + 2.0 {
                 break;
             }
-            let (chord, segment, share) = project(&self.ecef[network.range(boxed.road as usize)], p);
-            if chord > farthest {
-                continue;
-            }
-            let (at, place) = locate(network, boxed.road, segment, share);
-            let ways = usable(boxed.road, at);
-            if !ways.any() {
-                continue;
-            }
-            let (at_lon, at_lat) = place.degrees();
-            let distance_m = sphere::arc_of_chord(chord);
-            let snap = Snap { road: boxed.road, at, lon: at_lon, lat: at_lat, asked: [lon, lat], distance_m, ways };
-            let rank = found.partition_point(|(d, other)| (*d, other.road) < (chord, boxed.road));
-            found.insert(rank, (chord, snap));
-            found.truncate(count);
+            offer(&mut found, boxed.road, limit);
         }
         found.into_iter().map(|(_, snap)| snap).collect()
     }
@@ -148,12 +164,11 @@ fn project(line: &[V3], p: V3) -> (f64, usize, f64) {
     (best.0.sqrt(), best.1, best.2)
 }
 
-/// A position on a road, given by segment and share of the segment: its share of the road's length, and the place.
-fn locate(network: &Network, road: u32, segment: usize, share: f64) -> (f64, Point) {
-    let shape = network.shape(road as usize);
+/// Of a position on a line, given by segment and share of the segment: its share of the line's length.
+fn share_of(line: &[V3], segment: usize, share: f64) -> f64 {
     let (mut before, mut whole) = (0.0, 0.0);
-    for (i, pair) in shape.windows(2).enumerate() {
-        let length = span_m(pair[0], pair[1]);
+    for (i, ends) in line.windows(2).enumerate() {
+        let length = sphere::distance2(ends[0], ends[1]).sqrt();
         if i < segment {
             before += length;
         } else if i == segment {
@@ -161,8 +176,7 @@ fn locate(network: &Network, road: u32, segment: usize, share: f64) -> (f64, Poi
         }
         whole += length;
     }
-    let at = if whole > 0.0 { (before / whole).clamp(0.0, 1.0) } else { 0.0 };
-    (at, between(shape[segment], shape[segment + 1], share))
+    if whole > 0.0 { (before / whole).clamp(0.0, 1.0) } else { 0.0 }
 }
 
 /// The position at a share of the segment from `a` to `b`.

@@ -284,3 +284,32 @@ fn surveys_that_hold_no_roads_are_refused() {
     assert!(biaotu::roads::build::from_survey(&profiles, &Survey::default()).is_err());
     assert!(Region::read(b"something else").is_err());
 }
+
+#[test]
+fn the_nearest_roads_are_those_that_a_look_at_all_of_them_finds() {
+    let mut random = Random::seeded("the_nearest_roads_are_those_that_a_look_at_all_of_them_finds");
+    let roads = town();
+    let region = &roads.region;
+    let lines: Vec<Geometry> = (0..region.network.roads.len())
+        .map(|road| {
+            let line = region.network.shape(road).iter().map(|point| point.degrees()).collect::<geo::LineString>();
+            Geometry::from_geo(geo::Geometry::LineString(line)).unwrap()
+        })
+        .collect();
+    for round in 0..if crate::support::soak() { 20_000 } else { 500 } {
+        // In the town, about it, and far from it.
+        let spread = [8.0, 60.0, 4_000.0][round % 3];
+        let mut unit = || spread * (random.below(1_000_000) as f64 / 1e6 - 0.4);
+        let (lon, lat) = at(unit(), unit());
+        let (count, limit) = (1 + random.below(6), [20.0, 100.0, 1_000.0, 50_000.0, f64::INFINITY][random.below(5)]);
+        let mut all: Vec<f64> = lines.iter().map(|line| line.distance_m(lon, lat)).collect();
+        all.sort_by(f64::total_cmp);
+        let expected: Vec<f64> = all.into_iter().take(count).take_while(|d| *d <= limit).collect();
+        let found = region.index.nearest(&region.network, (lon, lat), count, limit, |_, _| biaotu::roads::Ways::BOTH);
+        let found: Vec<f64> = found.iter().map(|snap| snap.distance_m).collect();
+        assert_eq!(found.len(), expected.len(), "{lon},{lat} {count} {limit}: {found:?} {expected:?}");
+        for (one, other) in found.iter().zip(&expected) {
+            assert!((one - other).abs() <= 0.02 + 1e-5 * other, "{lon},{lat} {count} {limit}: {found:?} {expected:?}");
+        }
+    }
+}
