@@ -64,7 +64,7 @@ enum Command {
     /// Export a layer to standard output / 导出图层
     Export {
         layer: String,
-        /// csv or geojson
+        /// xlsx, csv or geojson
         #[arg(long, default_value = "geojson")]
         format: String,
     },

@@ -148,7 +148,7 @@ async fn the_same_file_twice_changes_nothing() {
         for (row, code) in [
             ("S3,x,开着,1,113.9,28.6,", "unknown_enum_value"),
             ("S3,x,开放,1,28.6,113.9,", "swapped_axes"),
-            ("S3,x,开放,1万,113.9,28.6,", "wrong_unit"),
+            ("S3,x,开放,1万亩,113.9,28.6,", "wrong_unit"),
             (",x,开放,1,113.9,28.6,", "required_missing"),
         ] {
             let text = format!("编码,名称,状态,容量,经度,纬度,备注\nS9,好,开放,1,113.9,28.6,\n{row}\n");

@@ -8,6 +8,7 @@ mod http;
 mod layers;
 mod ogc;
 mod roads;
+mod spreadsheet;
 mod store;
 mod structure;
 mod support;

@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::{App, resolve_refs, roads::Survey};
 use crate::{
     error::{Code, Error, Result},
-    exchange::{Action, Crs, Lookup, Options, Plan, Read, Row, csv, geojson, grid, import, osm},
+    exchange::{Action, Crs, Lookup, Options, Plan, Read, Row, csv, geojson, grid, import, osm, spreadsheet},
     model::{Deleted, Draft, Exclusion, Feature, LayerRole, Role, Value, Values, Viewer, layer::system},
     world::{Question, World, nearest::Place},
 };
 
 /// What can be read, as names of files end.
-pub const FORMATS: &str = "csv, geojson, tif, asc, osm.pbf, osm";
+pub const FORMATS: &str = "xlsx, xls, csv, geojson, tif, asc, osm.pbf, osm";
 
 /// How long a start waits for the demo county's roads to be in use.
 const ROADS_WAIT: Duration = Duration::from_secs(20);
@@ -24,6 +24,7 @@ const ROADS_WAIT: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Csv,
+    Spreadsheet,
     GeoJson,
     Osm(crate::osm::Coding),
     Grid(grid::Coding),
@@ -38,6 +39,7 @@ impl Format {
         let lower = name.to_lowercase();
         Ok(match lower.rsplit('.').next().unwrap_or_default() {
             "csv" | "tsv" | "txt" => Format::Csv,
+            "xlsx" | "xlsm" | "xls" => Format::Spreadsheet,
             "geojson" | "json" | "geojsonl" | "ndjson" => Format::GeoJson,
             "tif" | "tiff" => Format::Grid(grid::Coding::GeoTiff),
             "asc" => Format::Grid(grid::Coding::Ascii),
@@ -197,6 +199,7 @@ impl App {
         }
         let mut read = match request.format {
             Format::Csv => csv::read(layer, bytes, request.crs)?,
+            Format::Spreadsheet => spreadsheet::read(layer, bytes, request.crs)?,
             _ => Read { rows: geojson::read(layer, bytes, request.crs)?, ..Read::default() },
         };
         if stock && let Some(kind) = layer.role(Role::MovementKind) {

@@ -7,6 +7,8 @@ pub mod grid;
 pub mod import;
 pub mod lines;
 pub mod osm;
+pub mod spreadsheet;
+pub mod table;
 
 pub use coordinates::Crs;
 pub use import::{Action, Lookup, Options, Plan, Read, Row};

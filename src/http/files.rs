@@ -18,7 +18,7 @@ use crate::{
         roads::Survey,
     },
     error::{Code, Error, Result},
-    exchange::{Crs, csv},
+    exchange::{Crs, csv, spreadsheet},
     model::Viewer,
     world::LayerIndex,
 };
@@ -34,10 +34,10 @@ const FILE_MAX: usize = 256 * 1024 * 1024;
 ///
 /// The body is the file. Rows match by code, else by id or natural key, so the same file twice changes nothing. With
 /// `dry_run=true` nothing is written. / 导入文件:先试运行逐行预览,再整体提交。
-#[utoipa::path(post, path = "/import", tag = "files", request_body(content = Vec<u8>, description = "CSV, GeoJSON, a population grid (GeoTIFF, ESRI ASCII grid, or CSV of X,Y,Z), .osm.pbf or .osm", content_type = "application/octet-stream"),
+#[utoipa::path(post, path = "/import", tag = "files", request_body(content = Vec<u8>, description = "XLSX, XLS, CSV, GeoJSON, a population grid (GeoTIFF, ESRI ASCII grid, or CSV of X,Y,Z), .osm.pbf or .osm", content_type = "application/octet-stream"),
     params(
         ("layer" = Option<String>, Query, description = "Layer id; not for OSM"),
-        ("format" = String, Query, description = "csv, geojson, tif, asc, pbf or osm; of roads also gpkg"),
+        ("format" = String, Query, description = "xlsx, xls, csv, geojson, tif, asc, pbf or osm; of roads also gpkg"),
         ("roads" = Option<bool>, Query, description = "Build the road network of the file (pbf, osm, or lines as geojson or gpkg) and take it into use; goes with dry_run and crs alone / 构建路网并启用"),
         ("crs" = Option<String>, Query, description = "wgs84 (if absent), cgcs2000, gcj02, bd09 or EPSG:n; a GeoTIFF's own goes first"),
         ("dry_run" = Option<bool>, Query, description = "Only say what would happen"),
@@ -70,10 +70,10 @@ async fn import(State(app): State<Arc<App>>, viewer: Viewer, mut params: Params,
     Ok(axum::Json(app.import(&asked, &bytes, &viewer).await?).into_response())
 }
 
-/// Export a layer: `{layer}.geojson` or `{layer}.csv`
+/// Export a layer: `{layer}.xlsx`, `{layer}.csv` or `{layer}.geojson`
 #[utoipa::path(get, path = "/export/{file}", tag = "files",
-    params(("file" = String, Path, description = "layer.geojson or layer.csv", example = "shelter.csv"), ("encoding" = Option<String>, Query, description = "For CSV: utf-8 (if absent, with a byte order mark) or gbk")),
-    responses((status = 200, description = "The file", content((String = "text/csv"), (String = "application/geo+json"))),
+    params(("file" = String, Path, description = "layer.xlsx, layer.csv or layer.geojson", example = "shelter.csv"), ("encoding" = Option<String>, Query, description = "For CSV: utf-8 (if absent, with a byte order mark) or gbk")),
+    responses((status = 200, description = "The file", content((Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"), (String = "text/csv"), (String = "application/geo+json"))),
               (status = "4XX", description = "What is wrong, and the remedy", content_type = "application/problem+json")))]
 async fn export(State(app): State<Arc<App>>, viewer: Viewer, Path(file): Path<String>, mut params: Params) -> Result<Response> {
     let encoding = params.text("encoding")?;
@@ -85,6 +85,7 @@ async fn export(State(app): State<Arc<App>>, viewer: Viewer, Path(file): Path<St
     let (mime, bytes) = match (extension, encoding.as_deref()) {
         ("csv", None | Some("utf-8")) => ("text/csv; charset=utf-8", [b"\xEF\xBB\xBF", bytes.as_slice()].concat()),
         ("csv", Some("gbk")) => ("text/csv; charset=gbk", encoding_rs::GB18030.encode(&String::from_utf8_lossy(&bytes)).0.into_owned()),
+        ("xlsx", None) => ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", bytes),
         (_, None) => ("application/geo+json", bytes),
         (_, Some(other)) => return Err(Error::new(Code::InvalidParameter, "encoding", other, "utf-8 or gbk, for csv")),
     };
@@ -101,13 +102,14 @@ async fn basemap(State(app): State<Arc<App>>, _viewer: Viewer, params: Params) -
     Ok(([(header::CONTENT_TYPE, "application/geo+json"), (header::CACHE_CONTROL, "no-cache")], ground).into_response())
 }
 
-/// A layer as the bytes of a file: `csv` or `geojson`.
+/// A layer as the bytes of a file: `xlsx`, `csv` or `geojson`.
 ///
 /// # Errors
 /// [`Code::UnsupportedMedia`] for another format.
 pub fn export_bytes(index: &LayerIndex, format: &str, viewer: &Viewer) -> Result<Vec<u8>> {
     let features = index.by_id.values();
     match format {
+        "xlsx" => spreadsheet::write(&index.layer, features.map(|stored| &stored.feature)),
         "csv" => Ok(csv::write(&index.layer, features.map(|stored| &stored.feature))),
         "geojson" => {
             let mut out = b"{\"type\":\"FeatureCollection\",\"features\":[".to_vec();
@@ -119,6 +121,6 @@ pub fn export_bytes(index: &LayerIndex, format: &str, viewer: &Viewer) -> Result
             out.extend_from_slice(b"\n]}\n");
             Ok(out)
         }
-        other => Err(Error::new(Code::UnsupportedMedia, "export", other, "geojson, csv")),
+        other => Err(Error::new(Code::UnsupportedMedia, "export", other, "xlsx, csv, geojson")),
     }
 }

@@ -101,11 +101,15 @@ impl Value {
             FieldType::Text | FieldType::Ref { .. } => check_text(field, text)?,
             FieldType::Integer | FieldType::Number => {
                 let (digits, unit) = split_unit(text);
+                // 2万条 is 20,000 条; 万元 may be the unit itself.
+                let large = [("万", 1e4), ("亿", 1e8)].into_iter().find(|(word, _)| !field.accepts_unit(unit) && unit.starts_with(word));
+                let (scale, unit) = large.map_or((1.0, unit), |(word, scale)| (scale, unit[word.len()..].trim_start()));
                 if !unit.is_empty() && !field.accepts_unit(unit) {
                     let kept = field.unit.as_deref().unwrap_or("no unit / 无单位");
                     return Err(Error::new(Code::WrongUnit, field.key.as_str(), unit, kept));
                 }
                 let number: f64 = digits.replace([',', '\u{ff0c}', '_', ' '], "").parse().map_err(|_| bad())?;
+                let number = number * scale;
                 if !number.is_finite() {
                     return Err(bad());
                 }

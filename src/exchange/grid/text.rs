@@ -74,7 +74,7 @@ pub fn is_xyz(bytes: &[u8]) -> bool {
 
 pub(super) fn xyz<'d>(bytes: &[u8], crs: Crs, district: Option<&'d Geometry>) -> Result<Grid<'d>> {
     let text = decode(bytes)?;
-    let mut reader = crate::exchange::csv::reader(&text);
+    let mut reader = crate::exchange::csv::reader(&text, true);
     let unreadable = |error: csv::Error| Error::new(Code::InvalidFile, "file", error, "CSV with X, Y and Z / 含 X、Y、Z 的 CSV");
     let headers = reader.headers().map_err(unreadable)?.clone();
     let mut cells: Vec<(usize, [f64; 3])> = vec![];
