@@ -52,9 +52,7 @@ fn rows(
     let rows = few.iter().zip(costs.chunks_mut(many.len().max(1))).collect();
     share(&mut memories[..helpers], rows, |(place, row), memory| {
         memory.climb(hierarchy, metric, side, place);
-        for &rank in &selected {
-            memory.descend(hierarchy, metric, side, rank);
-        }
+        memory.descend(hierarchy, metric, side, selected.iter().copied(), |_, _| {});
         for (place, cost) in many.iter().zip(row) {
             let least = |node: u32| hierarchy.rank.get(node as usize).map_or(Cost::NEVER, |&rank| memory.least[rank as usize]);
             *cost = place.iter().fold(Cost::NEVER, |sum, &(node, more)| sum.min(least(node) + more));
@@ -85,12 +83,11 @@ impl Sweep {
             if cell.part.whole && !self.search.climbed(end - 1) && !entered() {
                 continue;
             }
-            for rank in (start..end).rev() {
-                let cost = self.descend(hierarchy, metric, FORWARD, rank);
+            self.descend(hierarchy, metric, FORWARD, (start..end).rev(), |rank, cost| {
                 if cost <= limit {
                     reached.push((hierarchy.node[rank as usize], cost));
                 }
-            }
+            });
         }
         reached
     }
@@ -101,14 +98,23 @@ impl Sweep {
         self.search.ascend(hierarchy, metric, |_, _| Cost::NEVER);
     }
 
-    /// Takes the least cost down to a rank in the other half, after all ranks above that lead there.
-    fn descend(&mut self, hierarchy: &Hierarchy, metric: &Metric, side: usize, rank: u32) -> Cost {
-        let half = &hierarchy.half[1 - side];
-        let arcs = half.arcs(rank);
-        let climbed = self.search.reached[side][rank as usize].0;
-        let ways = half.head[arcs.clone()].iter().zip(&metric.cost[1 - side][arcs]);
-        let least = ways.fold(climbed, |least, (&above, &cost)| least.min(self.least[above as usize] + cost));
-        self.least[rank as usize] = least;
-        least
+    /// Takes the least costs down to ranks in the other half, given from above; all ranks that lead to them were there before.
+    fn descend(
+        &mut self,
+        hierarchy: &Hierarchy,
+        metric: &Metric,
+        side: usize,
+        ranks: impl Iterator<Item = u32>,
+        mut found: impl FnMut(u32, Cost),
+    ) {
+        let (half, costs) = (&hierarchy.half[1 - side], &metric.cost[1 - side]);
+        let (climbed, least) = (&self.search.reached[side], &mut self.least);
+        for rank in ranks {
+            let arcs = half.arcs(rank);
+            let ways = half.head[arcs.clone()].iter().zip(&costs[arcs]);
+            let cost = ways.fold(climbed[rank as usize].0, |sum, (&above, &cost)| sum.min(least[above as usize] + cost));
+            least[rank as usize] = cost;
+            found(rank, cost);
+        }
     }
 }
