@@ -25,6 +25,13 @@ pub struct Trip {
     pub inside: Vec<usize>,
 }
 
+/// A free trip beside what it costs now: its pieces that cost more or, where there are none, the trip.
+struct Beside {
+    cost: Cost,
+    dearer: Vec<(Arc, f64, f64)>,
+    leg: Option<Leg>,
+}
+
 impl Trip {
     /// What closures cost it, seconds; `None` where they cut it off.
     pub fn extra_s(&self) -> Option<f64> {
@@ -165,32 +172,67 @@ impl Conditions<'_> {
     /// one does, its closures are those avoided.
     pub fn trip(&self, from: &Snap, to: &Snap) -> Trip {
         let free_ground = self.free();
-        let free = free_ground.leg(Some(&self.mode.metric), from, to);
-        let mut trip = Trip { free: free.as_ref().map(|leg| leg.cost), leg: None, avoided: vec![], inside: vec![] };
         if self.is_free() {
-            trip.leg = free;
-            return trip;
+            let leg = free_ground.leg(Some(&self.mode.metric), from, to);
+            return Trip { free: leg.as_ref().map(|leg| leg.cost), leg, avoided: vec![], inside: vec![] };
         }
         let (ground, driver) = (self.ground(), self.mode.driver());
-        trip.inside = self.closures.holding(from.road, from.at, driver);
-        let Some(free) = free else { return trip };
-        let untouched = ground.pieces(&free).all(|(arc, from, to)| match from == 0.0 && to == 1.0 {
-            true => self.costs[arc.index()] == self.mode.free[arc.index()],
-            false => ground.part(arc, from, to) == free_ground.part(arc, from, to),
-        });
-        if untouched {
-            trip.leg = Some(free);
-            return trip;
-        }
+        let mut trip = Trip { leg: None, free: None, avoided: vec![], inside: self.closures.holding(from.road, from.at, driver) };
+        // Pieces of the free trip that cost more now.
+        let dearer: Vec<(Arc, f64, f64)> = match self.beside_free(from, to) {
+            Some(beside) => {
+                trip.free = Some(beside.cost);
+                if let Some(leg) = beside.leg {
+                    trip.leg = Some(leg);
+                    return trip;
+                }
+                beside.dearer
+            }
+            None => {
+                let Some(free) = free_ground.leg(Some(&self.mode.metric), from, to) else { return trip };
+                trip.free = Some(free.cost);
+                let costs_more = |(arc, from, to): &(Arc, f64, f64)| match *from == 0.0 && *to == 1.0 {
+                    true => self.costs[arc.index()] != self.mode.free[arc.index()],
+                    false => ground.part(*arc, *from, *to) != free_ground.part(*arc, *from, *to),
+                };
+                let dearer: Vec<_> = ground.pieces(&free).filter(costs_more).collect();
+                if dearer.is_empty() {
+                    trip.leg = Some(free);
+                    return trip;
+                }
+                dearer
+            }
+        };
         trip.leg = ground.leg(self.metric.as_deref(), from, to);
         let mut driven: Vec<Arc> = trip.leg.iter().flat_map(|leg| ground.pieces(leg).map(|(arc, ..)| arc)).collect();
         driven.sort_unstable();
-        let is_cut = |arc: Arc| self.costs[arc.index()] != self.mode.free[arc.index()] && driven.binary_search(&arc).is_err();
-        let cut = ground.pieces(&free).filter(|(arc, ..)| is_cut(*arc));
-        trip.avoided = cut.flat_map(|(arc, from, to)| self.closures.met(arc, from, to, driver)).collect();
+        let missed = dearer.into_iter().filter(|(arc, ..)| driven.binary_search(arc).is_err());
+        trip.avoided = missed.flat_map(|(arc, from, to)| self.closures.met(arc, from, to, driver)).collect();
         trip.avoided.sort_unstable();
         trip.avoided.dedup();
         trip
+    }
+
+    /// The free trip beside the costs of now, on both hierarchies; `None` without one for now, and where the trip may stay on one road.
+    fn beside_free(&self, from: &Snap, to: &Snap) -> Option<Beside> {
+        let metric = self.metric.as_deref().filter(|_| from.road != to.road)?;
+        let (free, ground) = (self.free(), self.ground());
+        let (starts, ends) = (free.starts(from), free.ends(to));
+        let seeds: Vec<(u32, Cost)> = starts.iter().map(|start| (start.node, start.cost)).collect();
+        let found = self.mode.search(|search| search.compared(&self.mode.hierarchy, [&self.mode.metric, metric], &seeds, &ends))?;
+        let [first, last] = found.ends;
+        let start = starts.iter().filter(|start| start.node == first).min_by_key(|start| start.cost)?;
+        let arc = |node: u32| self.mode.turns.arc[node as usize];
+        let mut dearer: Vec<(Arc, f64, f64)> = found.dearer.into_iter().map(|node| (arc(node), 0.0, 1.0)).collect();
+        let parts = [(arc(start.left), from.along(arc(start.left)), 1.0), (arc(last), 0.0, to.along(arc(last)))];
+        dearer.extend(parts.into_iter().filter(|(arc, from, to)| ground.part(*arc, *from, *to) != free.part(*arc, *from, *to)));
+        let leg = found.way.filter(|_| dearer.is_empty()).map(|Route { cost, path }| Leg {
+            from: *from,
+            to: *to,
+            nodes: std::iter::once(start.left).chain(path).collect(),
+            cost,
+        });
+        Some(Beside { cost: found.cost, dearer, leg })
     }
 
     /// A trip by way of several places. At each it goes on in the direction in which it came, unless it may turn there or can't

@@ -12,6 +12,15 @@ pub struct Route {
     pub path: Vec<u32>,
 }
 
+/// The cheapest way under one metric beside another: what it costs, its first and its last node, the nodes whose arcs cost more under the
+/// other, and the way under the other if there are none.
+pub struct Compared {
+    pub cost: Cost,
+    pub ends: [u32; 2],
+    pub dearer: Vec<u32>,
+    pub way: Option<Route>,
+}
+
 /// A node at which both ends of a search meet, and what the way over it costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Meeting {
@@ -137,6 +146,51 @@ impl Search {
             }
             end = start;
         }
+    }
+
+    /// Of the cheapest way under one metric, the nodes whose arcs cost more under another of the same hierarchy; and the way under that
+    /// other, where it costs no more as a whole. Only shortcuts whose costs differ are looked into.
+    pub fn compared(
+        &mut self,
+        hierarchy: &Hierarchy,
+        [free, now]: [&Metric; 2],
+        from: &[(u32, Cost)],
+        to: &[(u32, Cost)],
+    ) -> Option<Compared> {
+        let meeting = self.meet(hierarchy, free, from, to);
+        if meeting.cost.is_never() {
+            return None;
+        }
+        let (mut ends, mut dearer) = ([meeting.rank; 2], vec![]);
+        self.stack.clear();
+        let open = |stack: &mut Vec<(u32, u32, Cost)>, from: u32, to: u32| {
+            let cost = cost_between(hierarchy, free, from, to);
+            if cost_between(hierarchy, now, from, to) != cost {
+                stack.push((from, to, cost));
+            }
+        };
+        for side in [FORWARD, BACKWARD] {
+            loop {
+                let before = self.reached[side][ends[side] as usize].1;
+                if before == NONE {
+                    break;
+                }
+                let (from, to) = if side == FORWARD { (before, ends[side]) } else { (ends[side], before) };
+                open(&mut self.stack, from, to);
+                ends[side] = before;
+            }
+        }
+        while let Some((from, to, cost)) = self.stack.pop() {
+            match middle(hierarchy, free, from, to, cost) {
+                Some((middle, ..)) => {
+                    open(&mut self.stack, from, middle);
+                    open(&mut self.stack, middle, to);
+                }
+                None => dearer.push(hierarchy.node[from as usize]),
+            }
+        }
+        let way = if dearer.is_empty() { self.way(hierarchy, now, meeting) } else { None };
+        Some(Compared { cost: meeting.cost, ends: ends.map(|rank| hierarchy.node[rank as usize]), dearer, way })
     }
 
     /// The whole way over a node at which the ends of the last search met.
