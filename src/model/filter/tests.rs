@@ -223,8 +223,8 @@ fn hostile_text_is_read_or_refused_quickly_on_a_small_stack() {
                 filter.matches(&feature, None);
             }
         });
-        // Far above what it takes (see the ignored test below), so that a busy machine passes.
-        assert!(took.as_millis() < 2_000, "{shown}: {took:?}");
+        // Against what grows without bound, not against a busy machine: what it takes, the ignored test below tells.
+        assert!(took.as_secs() < 30, "{shown}: {took:?}");
     }
 }
 
