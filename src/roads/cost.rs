@@ -17,6 +17,8 @@ impl Cost {
     pub const NEVER: Cost = Cost(1 << 62);
 
     const DM_BITS: u32 = 27;
+    /// The most minutes of surcharge that a cost can tell of.
+    pub const SURCHARGE_MAX: u32 = (1 << (32 - Cost::DM_BITS)) - 1;
 
     /// Time in milliseconds (under 2³⁰, twelve days) and length in decimetres (under 2²⁷, a third round the earth).
     pub const fn new(ms: u32, dm: u32) -> Cost {

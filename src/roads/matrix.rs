@@ -73,18 +73,18 @@ impl Sweep {
         Sweep { search: Search::new(hierarchy), least: vec![Cost::NEVER; hierarchy.len()] }
     }
 
-    /// All nodes that cost at most `limit` from one of several, in no particular order.
+    /// All nodes that are driven to within `limit`, surcharges apart, from one of several; in no particular order.
     pub fn reach(&mut self, hierarchy: &Hierarchy, metric: &Metric, from: &[(u32, Cost)], limit: Cost) -> Vec<(u32, Cost)> {
         let mut reached = vec![];
         self.climb(hierarchy, metric, FORWARD, from);
         for cell in hierarchy.cells.iter().rev() {
             let Range { start, end } = cell.part.ranks;
-            let entered = || cell.gates.iter().any(|gate| self.least[*gate as usize] <= limit);
+            let entered = || cell.gates.iter().any(|gate| self.least[*gate as usize].driven() <= limit);
             if cell.part.whole && !self.search.climbed(end - 1) && !entered() {
                 continue;
             }
             self.descend(hierarchy, metric, FORWARD, (start..end).rev(), |rank, cost| {
-                if cost <= limit {
+                if cost.driven() <= limit {
                     reached.push((hierarchy.node[rank as usize], cost));
                 }
             });

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::tags::{self, Oneway, directed, values};
+use super::{
+    Cost,
+    tags::{self, Oneway, directed, values},
+};
 use crate::{
     error::{Code, Error, Result},
     osm::{Tags, tag},
@@ -315,7 +318,7 @@ impl Profile {
                 ("speed.top".into(), speed.top.unwrap_or(0.0), SPEED_MAX),
                 ("maxspeed.factor".into(), self.maxspeed.as_ref().map_or(0.0, |maxspeed| maxspeed.factor), 2.0),
                 ("oneway.against".into(), self.oneway.against, 1.0),
-                ("access.through_minutes".into(), self.access.through_minutes.into(), 31.0),
+                ("access.through_minutes".into(), self.access.through_minutes.into(), f64::from(Cost::SURCHARGE_MAX)),
                 ("turn.penalty".into(), self.turn.penalty, DELAY_MAX),
                 ("turn.u_turn".into(), self.turn.u_turn, DELAY_MAX),
             ]);

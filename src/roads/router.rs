@@ -368,10 +368,16 @@ impl Conditions<'_> {
         let limit = Cost::within(limit.ms());
         let nodes = match &self.metric {
             Some(metric) => self.mode.sweep(|memories| memories[0].reach(&self.mode.hierarchy, metric, &seeds, limit)),
-            None => self.mode.dijkstra(|search| search.reach(&self.mode.turns, &self.costs, &seeds, limit)),
+            None => {
+                // What counts longer than it is driven comes later.
+                let counted = Cost::within(limit.ms() + Cost::SURCHARGE_MAX * 60_000);
+                let mut nodes = self.mode.dijkstra(|search| search.reach(&self.mode.turns, &self.costs, &seeds, counted));
+                nodes.retain(|(_, cost)| cost.driven() <= limit);
+                nodes
+            }
         };
         let entered = ground.arcs(from).map(|(arc, at)| (arc, at, 0));
-        let entered = entered.chain(nodes.into_iter().map(|(node, cost)| (self.mode.turns.arc[node as usize], 0.0, cost.ms())));
+        let entered = entered.chain(nodes.into_iter().map(|(node, cost)| (self.mode.turns.arc[node as usize], 0.0, cost.driven().ms())));
         let driven = entered.filter_map(|(arc, from, start_ms)| {
             let [free, cost] = [self.mode.free[arc.index()], self.costs[arc.index()]];
             let (to, cost) = match cost == free {
