@@ -5,7 +5,7 @@
 
 use super::{
     Arc, Cost, Network, Point, Snap,
-    network::span_m,
+    network::{east, span_m},
     outline::{FARTHEST_CELLS, Mask},
     snap::between,
     view::Conditions,
@@ -49,13 +49,7 @@ pub fn isochrones(conditions: &Conditions<'_>, from: &Snap, limits: &[Cost]) -> 
 fn area(network: &Network, origin: Point, reached: &[Reached], limit: Cost) -> Isochrone {
     let covered = Covered::new(network, origin, reached, limit);
     // East and north of the place, 1e-7 degrees.
-    let offset = |point: Point| {
-        let mut east = i64::from(point.lon) - i64::from(origin.lon);
-        if east.abs() > HALF_TURN {
-            east -= 2 * HALF_TURN * east.signum();
-        }
-        [east as i32, point.lat - origin.lat]
-    };
+    let offset = |point: Point| [east(origin, point), point.lat - origin.lat];
     let (mut low, mut high) = ([0, 0], [0, 0]);
     covered.each(network, |line| {
         for at in line.iter().map(|point| offset(*point)) {
@@ -86,8 +80,6 @@ fn area(network: &Network, origin: Point, reached: &[Reached], limit: Cost) -> I
     let margin_m = FARTHEST_CELLS * cell * (stretch(nearest_equator) / here).max(1.0);
     Isochrone { limit, area: geo::MapCoords::map_coords(&mask.grown().outlines(), degrees), margin_m }
 }
-
-const HALF_TURN: i64 = 1_800_000_000;
 
 /// Reached roads.
 struct Covered {

@@ -187,14 +187,25 @@ impl Network {
     }
 }
 
+/// Half a turn round the earth, 1e-7 degrees.
+const HALF_TURN: i32 = 1_800_000_000;
+
+/// How far east one position is of another by the shorter way round, 1e-7 degrees.
+pub fn east(from: Point, to: Point) -> i32 {
+    within_half_turn(i64::from(to.lon) - i64::from(from.lon))
+}
+
+/// A longitude or a difference of two, brought within half a turn of zero.
+pub(super) fn within_half_turn(lon: i64) -> i32 {
+    let half = i64::from(HALF_TURN);
+    (if lon.abs() > half { lon - 2 * half * lon.signum() } else { lon }) as i32
+}
+
 /// Metres east and north from one position to another, so near that the earth between them is flat: 1e-6 of the length under 20 km,
 /// 1e-4 under 200 km; over the antimeridian too.
 pub fn offset(a: Point, b: Point) -> (f64, f64) {
     let (lat, d_lat) = ((f64::from(a.lat) + f64::from(b.lat)) / 2e7, f64::from(b.lat) - f64::from(a.lat));
-    let mut d_lon = f64::from(b.lon) - f64::from(a.lon);
-    if d_lon.abs() > 180e7 {
-        d_lon -= 360e7 * d_lon.signum();
-    }
+    let d_lon = f64::from(east(a, b));
     // Radii of curvature along the meridian and across it.
     let (sin, cos) = lat.to_radians().sin_cos();
     let e2 = sphere::F * (2.0 - sphere::F);

@@ -2,7 +2,10 @@
 
 use rstar::{AABB, RTree, RTreeObject};
 
-use super::{Network, Point};
+use super::{
+    Network, Point,
+    network::{east, within_half_turn},
+};
 use crate::model::sphere::{self, Bounds, V3};
 
 /// A position on a road: where a place was snapped to.
@@ -183,13 +186,6 @@ fn share_of(line: &[V3], segment: usize, share: f64) -> f64 {
 pub fn between(a: Point, b: Point, share: f64) -> Point {
     let mix = |a: i32, b: i32| (f64::from(a) + (f64::from(b) - f64::from(a)) * share).round() as i32;
     // A road across the antimeridian goes the short way.
-    let mut d_lon = i64::from(b.lon) - i64::from(a.lon);
-    if d_lon.abs() > 1_800_000_000 {
-        d_lon -= 3_600_000_000 * d_lon.signum();
-    }
-    let mut lon = i64::from(a.lon) + (d_lon as f64 * share).round() as i64;
-    if lon.abs() > 1_800_000_000 {
-        lon -= 3_600_000_000 * lon.signum();
-    }
-    Point { lon: lon as i32, lat: mix(a.lat, b.lat) }
+    let lon = i64::from(a.lon) + (f64::from(east(a, b)) * share).round() as i64;
+    Point { lon: within_half_turn(lon), lat: mix(a.lat, b.lat) }
 }
